@@ -1,0 +1,91 @@
+import * as v from "valibot";
+import { Failure } from "../errors.ts";
+import { type KubernetesObject, parseObject } from "./kubernetes.ts";
+
+/** The document that a generation seals: this node's chosen pods and all that they reference. */
+export interface Checkpoint {
+  readonly apiVersion: "blackstart.dev/v1";
+  readonly kind: "Checkpoint";
+  readonly metadata: {
+    readonly node: string;
+    /** RFC 3339, UTC. For people; order is by generation, never by time. */
+    readonly capturedAt: string;
+    readonly source: "apiserver" | "files";
+  };
+  /** The captured pods, in the order of `items`. */
+  readonly pods: readonly PodReference[];
+  /** Selected pods that no static pod can stand in for, with the reason. */
+  readonly unprojectable: readonly {
+    readonly namespace: string;
+    readonly name: string;
+    readonly code: string;
+    readonly message: string;
+  }[];
+  readonly tokens: readonly ServiceAccountToken[];
+  /** Raw objects, exactly as they were read. */
+  readonly items: readonly KubernetesObject[];
+}
+
+export interface PodReference {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** A minted service account token, bound to the parent pod. */
+export interface ServiceAccountToken {
+  readonly namespace: string;
+  readonly pod: string;
+  /** As in the projected source; "" is the apiserver's own audience. */
+  readonly audience: string;
+  readonly token: string;
+  /** RFC 3339, UTC: when the apiserver stops accepting it. */
+  readonly expiresAt: string;
+}
+
+const text = v.string();
+const checkpointSchema = v.looseObject({
+  apiVersion: v.literal("blackstart.dev/v1"),
+  kind: v.literal("Checkpoint"),
+  metadata: v.looseObject({
+    node: text,
+    capturedAt: v.pipe(text, v.isoTimestamp()),
+    source: v.picklist(["apiserver", "files"]),
+  }),
+  pods: v.array(v.looseObject({ namespace: text, name: text })),
+  unprojectable: v.array(v.looseObject({ namespace: text, name: text, code: text, message: text })),
+  tokens: v.array(
+    v.looseObject({
+      namespace: text,
+      pod: text,
+      audience: text,
+      token: text,
+      expiresAt: v.pipe(text, v.isoTimestamp()),
+    }),
+  ),
+  items: v.array(v.unknown()),
+});
+
+/**
+ * Takes a parsed document as a Checkpoint.
+ *
+ * Pure. The value itself is returned, so that fields it does not know survive.
+ *
+ * @throws {Failure} E_OBJECT, E_NAME, E_UID, E_B64, … only when the document or an item has a wrong shape
+ */
+export function parseCheckpoint(value: unknown): Checkpoint {
+  const result = v.safeParse(checkpointSchema, value, { abortEarly: true });
+  if (!result.success) {
+    const field = result.issues[0].path?.map((item) => String(item.key)).join(".") ?? "(document)";
+    throw new Failure("E_OBJECT", {
+      what: "the checkpoint's document is malformed",
+      where: field,
+      found: `expected ${result.issues[0].expected ?? "another value"}`,
+      next: "Use another generation (`blackstart verify` shows which open)",
+    });
+  }
+  const document = value as Checkpoint;
+  for (const item of document.items) {
+    parseObject(item);
+  }
+  return document;
+}
