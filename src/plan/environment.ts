@@ -1,0 +1,260 @@
+import { Failure } from "../errors.ts";
+import type { Container, EnvFromSource, EnvVar } from "../model/kubernetes.ts";
+import { fieldValue, resourceValue } from "./downward.ts";
+import { kubeletAtLeast, type PodContext, podName, warn } from "./pod-context.ts";
+import {
+  checkText,
+  configMapValue,
+  decodeText,
+  findConfigMap,
+  findSecret,
+  secretValue,
+} from "./referenced.ts";
+import { serviceVariables } from "./service-links.ts";
+
+/** A container's environment without a reference to the API. */
+export interface Environment {
+  readonly env: readonly EnvVar[];
+  /** True when a value comes from a Secret. */
+  readonly carriesSecret: boolean;
+}
+
+/** Linux refuses a longer `NAME=value` string, its end included (`MAX_ARG_STRLEN`, Linux 6.18). */
+const maxStringBytes = 131_072;
+
+/**
+ * Rewrites `env` and `envFrom` so that the kubelet computes the parent's environment from literals.
+ *
+ * Pure. The order is: service variables, `envFrom` by name, then `env` as it stands, so that `$(NAME)`
+ * finds what it found before and later entries override earlier ones. Values that were never expanded
+ * have each `$` doubled. A missing optional entry disappears: an earlier value of that name survives.
+ * Source: v1.37.2 `kubelet_pods.go: makeEnvironmentVariables()`.
+ *
+ * @throws {Failure} E_REF_MISSING only when a required object or key is not in the checkpoint,
+ *   E_ENV_BYTES, E_ENV_NAME, E_ENV_SIZE only when a value or name cannot stand in a manifest,
+ *   E_SECRET_ENV only when the configuration refuses Secret values in manifests
+ */
+export function planEnvironment(
+  context: PodContext,
+  container: Container,
+  field: string,
+): Environment {
+  const flattened = flattenEnvFrom(context, container, field);
+  const secretNames = new Set<string>(flattened.secretNames);
+  const env: EnvVar[] = [];
+  for (const [name, value] of serviceVariables(context, container)) {
+    if (!flattened.values.has(name) && isAccepted(context, name)) {
+      env.push(literal(name, value));
+    }
+  }
+  for (const name of [...flattened.values.keys()].sort()) {
+    env.push(literal(name, flattened.values.get(name) ?? ""));
+  }
+  for (const [at, entry] of (container.env ?? []).entries()) {
+    const resolved = resolveEntry(context, container, entry, `${field}.env[${at}]`);
+    if (resolved !== undefined) {
+      env.push(resolved);
+      if (entry.valueFrom?.secretKeyRef != null) {
+        secretNames.add(entry.name);
+      }
+    }
+  }
+  const carriesSecret = secretNames.size > 0;
+  if (carriesSecret && context.secretEnv === "refuse") {
+    throw new Failure("E_SECRET_ENV", {
+      what: `${podName(context)} has Secret values in its environment`,
+      where: field,
+      found: `${secretNames.size} variables, and the configuration says secretEnv: refuse`,
+      next: "Give the pod its secrets as files, or set secretEnv: inline",
+    });
+  }
+  for (const entry of env) {
+    checkSize(context, field, entry);
+  }
+  return { env, carriesSecret };
+}
+
+interface Flattened {
+  readonly values: ReadonlyMap<string, string>;
+  readonly secretNames: ReadonlySet<string>;
+}
+
+function flattenEnvFrom(context: PodContext, container: Container, field: string): Flattened {
+  const values = new Map<string, string>();
+  const secretNames = new Set<string>();
+  for (const [at, source] of (container.envFrom ?? []).entries()) {
+    const place = `${field}.envFrom[${at}]`;
+    for (const [key, value] of readSource(context, source, place)) {
+      const name = `${source.prefix ?? ""}${key}`;
+      // A later source overwrites an earlier one, whichever kind each of them is.
+      if (!isAccepted(context, name)) {
+        warn(
+          context,
+          "W_ENV_NAME",
+          `${place}: variable ${JSON.stringify(name).slice(0, 80)} is left out: the kubelet takes no such name from a manifest`,
+        );
+      } else {
+        values.set(name, value());
+        if (source.configMapRef == null) {
+          secretNames.add(name);
+        } else {
+          secretNames.delete(name);
+        }
+      }
+    }
+  }
+  return { values, secretNames };
+}
+
+/** The values are read when they are wanted, so that a name that is left out cannot fail the pod. */
+function readSource(
+  context: PodContext,
+  source: EnvFromSource,
+  place: string,
+): readonly (readonly [string, () => string])[] {
+  if (source.configMapRef != null) {
+    const configMap = findConfigMap(context, source.configMapRef, `${place}.configMapRef`);
+    // Only text keys: binaryData never reaches an environment.
+    return Object.entries(configMap?.data ?? {}).map(([key, value]) => [
+      key,
+      () => checkText(context, value, place),
+    ]);
+  }
+  if (source.secretRef == null) {
+    return [];
+  }
+  const secret = findSecret(context, source.secretRef, `${place}.secretRef`);
+  return secret === undefined
+    ? []
+    : [...context.index.secretData(secret)].map(([key, bytes]) => [
+        key,
+        () => decodeText(context, bytes, `${place}.secretRef, key ${key}`),
+      ]);
+}
+
+function resolveEntry(
+  context: PodContext,
+  container: Container,
+  entry: EnvVar,
+  place: string,
+): EnvVar | undefined {
+  const { name, value, valueFrom } = entry;
+  if (!/^[ -<>-~]+$/.test(name)) {
+    throw new Failure("E_ENV_NAME", {
+      what: `${podName(context)} has an environment variable with an impossible name`,
+      where: place,
+      found: name === "" ? "an empty name" : JSON.stringify(name).slice(0, 80),
+      next: "Correct the pod",
+    });
+  }
+  if (!isAccepted(context, name)) {
+    warn(
+      context,
+      "W_ENV_NAME",
+      `${place}: variable ${JSON.stringify(name).slice(0, 80)} is left out: kubelets before 1.35 take no such name from a manifest`,
+    );
+    return undefined;
+  }
+  if ((value != null && value !== "") || valueFrom == null) {
+    return entry;
+  }
+  if (valueFrom.configMapKeyRef != null) {
+    const text = configMapValue(
+      context,
+      valueFrom.configMapKeyRef,
+      `${place}.valueFrom.configMapKeyRef`,
+    );
+    return text === undefined ? undefined : literal(name, text);
+  }
+  if (valueFrom.secretKeyRef != null) {
+    const text = secretValue(context, valueFrom.secretKeyRef, `${place}.valueFrom.secretKeyRef`);
+    return text === undefined ? undefined : literal(name, text);
+  }
+  if (valueFrom.fieldRef != null) {
+    const text = environmentField(context, valueFrom.fieldRef.fieldPath);
+    return text === undefined ? entry : literal(name, text);
+  }
+  if (valueFrom.resourceFieldRef?.resource.startsWith("requests.") === true) {
+    return requestEntry(context, container, entry);
+  }
+  if (valueFrom["fileKeyRef"] != null && !kubeletAtLeast(context, 35)) {
+    throw new Failure("E_UNSUPPORTED_FIELD", {
+      what: `${podName(context)} takes a variable from a file`,
+      where: `${place}.valueFrom.fileKeyRef`,
+      found: "a kubelet that is not known to be 1.35 or newer",
+      next: "Upgrade the kubelet, or give the value in another way",
+    });
+  }
+  return entry;
+}
+
+/** Requests are zero in the copy, so what the parent was told about them is written out. */
+function requestEntry(context: PodContext, container: Container, entry: EnvVar): EnvVar {
+  const selector = entry.valueFrom?.resourceFieldRef;
+  if (selector == null) {
+    return entry;
+  }
+  const { containers, initContainers } = context.pod.spec;
+  const { containerName } = selector;
+  const owner =
+    containerName === undefined || containerName === ""
+      ? container
+      : [...containers, ...(initContainers ?? [])].find(({ name }) => name === containerName);
+  const text = owner === undefined ? undefined : resourceValue(context, owner, selector);
+  return text === undefined ? entry : literal(entry.name, text);
+}
+
+function environmentField(context: PodContext, fieldPath: string): string | undefined {
+  const { hostIP, hostIPs } = context.pod.status ?? {};
+  const addresses = hostIPs?.map(({ ip }) => ip ?? "").filter((ip) => ip !== "") ?? [];
+  const isCloud = context.index.find("Node", "", context.node)?.["spec"];
+  const hasProvider =
+    typeof isCloud === "object" &&
+    isCloud !== null &&
+    "providerID" in isCloud &&
+    isCloud.providerID !== "";
+  switch (fieldPath) {
+    case "metadata.namespace":
+      return undefined; // the static pod's own is the same
+    case "status.hostIPs":
+      // Kubelets before 1.32 refuse the field in a manifest; an external cloud provider's node has no
+      // address while the API is away (static-pod facts: node addresses come from the Node object).
+      return addresses.length > 0 && (hasProvider || !kubeletAtLeast(context, 32))
+        ? addresses.join(",")
+        : undefined;
+    case "status.hostIP":
+      return hasProvider && hostIP !== undefined && hostIP !== "" ? hostIP : undefined;
+    case "metadata.labels":
+    case "metadata.annotations":
+      return undefined; // whole maps are no environment value; the kubelet says so as it did before
+    default:
+      return fieldValue(context, fieldPath);
+  }
+}
+
+/** Only literals are expanded by the kubelet, so a value that was not one has its `$` doubled. */
+function literal(name: string, value: string): EnvVar {
+  return { name, value: value.replaceAll("$", "$$$$") };
+}
+
+function checkSize(context: PodContext, field: string, { name, value }: EnvVar): void {
+  const bytes = Buffer.byteLength(name) + Buffer.byteLength(value ?? "") + 2;
+  if (bytes > maxStringBytes) {
+    throw new Failure("E_ENV_SIZE", {
+      what: `${podName(context)} has an environment variable that Linux does not accept`,
+      where: `${field}, variable ${name.slice(0, 80)}`,
+      found: `${bytes} bytes, at most ${maxStringBytes} are possible`,
+      next: "Give the pod this value as a file",
+    });
+  }
+}
+
+/**
+ * Kubelets before 1.35 validate a manifest's names by the strict rule.
+ * Source: apimachinery v0.37.2 `validation.go: IsEnvVarName(), IsRelaxedEnvVarName()`.
+ */
+function isAccepted(context: PodContext, name: string): boolean {
+  return kubeletAtLeast(context, 35)
+    ? /^[ -<>-~]+$/.test(name)
+    : /^[-._a-zA-Z][-._a-zA-Z0-9]*$/.test(name) && name !== "." && !name.startsWith("..");
+}

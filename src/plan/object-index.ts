@@ -1,0 +1,118 @@
+import { Failure } from "../errors.ts";
+import type { Checkpoint, ServiceAccountToken } from "../model/checkpoint.ts";
+import {
+  type ConfigMap,
+  type KubernetesObject,
+  keyOf,
+  type Pod,
+  type Secret,
+  type Service,
+} from "../model/kubernetes.ts";
+
+/** The checkpoint's objects, found as references name them. */
+export interface ObjectIndex {
+  /** Any object, by kind; cluster-scoped ones have an empty namespace. */
+  find(kind: string, namespace: string, name: string): KubernetesObject | undefined;
+  secret(namespace: string, name: string): Secret | undefined;
+  configMap(namespace: string, name: string): ConfigMap | undefined;
+  readonly services: readonly Service[];
+  readonly pods: readonly Pod[];
+  readonly tokens: readonly ServiceAccountToken[];
+  /** The decoded bytes of each key, decoded once per Secret. */
+  secretData(secret: Secret): ReadonlyMap<string, Uint8Array>;
+  configMapData(configMap: ConfigMap): ReadonlyMap<string, Uint8Array>;
+}
+
+/** Pure. Builds the index; looks at nothing but kind, namespace and name. */
+export function indexObjects(checkpoint: Checkpoint): ObjectIndex {
+  const byKey = new Map<string, KubernetesObject>();
+  for (const item of checkpoint.items) {
+    byKey.set(`${item.kind}/${item.metadata.namespace ?? ""}/${item.metadata.name}`, item);
+  }
+  const secrets = new Map<string, Secret>();
+  const configMaps = new Map<string, ConfigMap>();
+  for (const item of checkpoint.items) {
+    if (isKind<Secret>(item, "Secret")) {
+      secrets.set(keyOf(item), item);
+    } else if (isKind<ConfigMap>(item, "ConfigMap")) {
+      configMaps.set(keyOf(item), item);
+    }
+  }
+  const decoded = new WeakMap<KubernetesObject, ReadonlyMap<string, Uint8Array>>();
+  const once =
+    <T extends KubernetesObject>(decode: (object: T) => ReadonlyMap<string, Uint8Array>) =>
+    (object: T) => {
+      const known = decoded.get(object);
+      if (known !== undefined) {
+        return known;
+      }
+      const data = decode(object);
+      decoded.set(object, data);
+      return data;
+    };
+  return {
+    find: (kind, namespace, name) => byKey.get(`${kind}/${namespace}/${name}`),
+    secret: (namespace, name) => secrets.get(`${namespace}/${name}`),
+    configMap: (namespace, name) => configMaps.get(`${namespace}/${name}`),
+    services: checkpoint.items.filter((item): item is Service => item.kind === "Service"),
+    pods: checkpoint.items.filter((item): item is Pod => item.kind === "Pod"),
+    tokens: checkpoint.tokens,
+    secretData: once((secret: Secret) => decodeData(secret, secret.data)),
+    configMapData: once(configMapData),
+  };
+}
+
+function isKind<T extends KubernetesObject>(item: KubernetesObject, kind: T["kind"]): item is T {
+  return item.kind === kind;
+}
+
+function configMapData(configMap: ConfigMap): ReadonlyMap<string, Uint8Array> {
+  const data = new Map<string, Uint8Array>(decodeData(configMap, configMap.binaryData));
+  for (const [key, value] of Object.entries(configMap.data ?? {})) {
+    if (data.has(key)) {
+      throw new Failure("E_DUP_KEY", {
+        what: `ConfigMap ${configMap.metadata.namespace ?? ""}/${configMap.metadata.name} has one key twice`,
+        where: "data, binaryData",
+        found: JSON.stringify(key).slice(0, 80),
+        next: "Correct the ConfigMap",
+      });
+    }
+    data.set(key, Buffer.from(value, "utf8"));
+  }
+  return data;
+}
+
+// encoding/json takes the standard alphabet with padding and skips line ends (Go `encoding/base64`).
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+function decodeData(
+  object: KubernetesObject,
+  data: Readonly<Record<string, string>> | null | undefined,
+): ReadonlyMap<string, Uint8Array> {
+  const bytes = new Map<string, Uint8Array>();
+  for (const [key, value] of Object.entries(data ?? {})) {
+    const text = /[\r\n]/.test(value) ? value.replaceAll(/[\r\n]/g, "") : value;
+    if (text.length % 4 !== 0 || !isBase64(text)) {
+      throw new Failure("E_B64", {
+        what: `${object.kind} ${object.metadata.namespace ?? ""}/${object.metadata.name} has a value that is not base64`,
+        where: `key ${JSON.stringify(key).slice(0, 80)}`,
+        found: `${value.length} characters`,
+        next: "Correct the object",
+      });
+    }
+    bytes.set(key, Buffer.from(text, "base64"));
+  }
+  return bytes;
+}
+
+function isBase64(text: string): boolean {
+  // In slices: one expression over a megabyte overflows the regular expression engine's stack.
+  const step = 65_536;
+  for (let at = 0; at + step < text.length; at += step) {
+    if (!/^[A-Za-z0-9+/]*$/.test(text.slice(at, at + step))) {
+      return false;
+    }
+  }
+  const rest = text.length === 0 ? 0 : Math.floor((text.length - 1) / step) * step;
+  return base64.test(text.slice(rest));
+}
