@@ -1,0 +1,138 @@
+// Source -> scripts: what the loader evaluates, as text, without their code caches.
+import { readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { build, transform } from "esbuild";
+import { repository } from "../install.mjs";
+
+/**
+ * @typedef {object} Bundle
+ * @property {ReadonlyMap<string, string>} scripts  name -> ASCII source; `boot` first, then by name
+ * @property {readonly string[]} bootFiles  the source files that every start evaluates
+ */
+
+const here = import.meta.dirname;
+
+/** What a boot runs: its code is in the script that every process reads. */
+const bootEntries = ["src/main.ts", "src/cli/restore.ts"];
+
+/**
+ * Bundles src/main.ts.
+ *
+ * esbuild splits at each dynamic import, so a module exists once whichever way it is reached. Its
+ * output is then turned into CommonJS functions, because a single executable cannot import modules.
+ * No absolute path gets into the text: the same source gives the same bytes wherever it lies.
+ *
+ * @param {{version: string, commit: string}} identity
+ * @returns {Promise<Bundle>}
+ */
+export async function bundle(identity) {
+  const result = await build({
+    absWorkingDir: repository,
+    entryPoints: { main: "src/main.ts" },
+    outdir: "out",
+    chunkNames: "[name]-[hash]",
+    bundle: true,
+    splitting: true,
+    write: false,
+    metafile: true,
+    format: "esm",
+    platform: "node",
+    target: "node24",
+    charset: "ascii",
+    legalComments: "none",
+    // Identifiers stay: the stack of a bug must be worth reporting. With the code cache they cost nothing.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    alias: {
+      "string-width": join(here, "string-width.mjs"),
+      "strip-ansi": join(here, "strip-ansi.mjs"),
+    },
+    define: {
+      "import.meta.main": "false",
+      // yargs wants a file to look for translations beside; there is none.
+      "import.meta.url": JSON.stringify("file:///blackstart"),
+      "import.meta.dirname": JSON.stringify("/"),
+      BLACKSTART_VERSION: JSON.stringify(identity.version),
+      BLACKSTART_COMMIT: JSON.stringify(identity.commit),
+    },
+    logLevel: "warning",
+  });
+
+  const outputs = result.metafile.outputs;
+  /** @type {Set<string>} */
+  const bootChunks = new Set();
+  for (const [file, { entryPoint }] of Object.entries(outputs)) {
+    if (entryPoint !== undefined && bootEntries.includes(entryPoint)) {
+      closure(outputs, file, bootChunks);
+    }
+  }
+  const functions = await Promise.all(
+    result.outputFiles.map(async ({ path, text }) => {
+      const file = relative(join(repository, "out"), path);
+      return /** @type {const} */ ([file, await commonJs(file, text)]);
+    }),
+  );
+  functions.sort(([left], [right]) => (left < right ? -1 : 1));
+  const isBoot = (/** @type {string} */ file) => bootChunks.has(`out/${file}`);
+  return {
+    scripts: new Map([
+      ["boot", script(functions.filter(([file]) => isBoot(file)))],
+      ...functions
+        .filter(([file]) => !isBoot(file))
+        .map((entry) => /** @type {const} */ ([entry[0].slice(0, -".js".length), script([entry])])),
+    ]),
+    bootFiles: [...bootChunks].flatMap((chunk) => Object.keys(outputs[chunk]?.inputs ?? {})).sort(),
+  };
+}
+
+/**
+ * The loader's text, as it goes into the executable.
+ *
+ * @returns {string}
+ */
+export function loaderSource() {
+  return readFileSync(join(here, "loader.cjs"), "utf8");
+}
+
+/**
+ * @param {import("esbuild").Metafile["outputs"]} outputs
+ * @param {string} entry
+ * @param {Set<string>} found  gets the output files that importing `entry` evaluates
+ */
+function closure(outputs, entry, found) {
+  if (!found.has(entry)) {
+    found.add(entry);
+    for (const { kind, path, external } of outputs[entry]?.imports ?? []) {
+      if (kind === "import-statement" && external !== true) {
+        closure(outputs, path, found);
+      }
+    }
+  }
+}
+
+/**
+ * @param {string} file
+ * @param {string} text
+ */
+async function commonJs(file, text) {
+  const { code } = await transform(text, {
+    sourcefile: file,
+    format: "cjs",
+    platform: "node",
+    target: "node24",
+    charset: "ascii",
+    minifySyntax: true,
+    minifyWhitespace: true,
+    supported: { "dynamic-import": false },
+  });
+  return code;
+}
+
+/** @param {readonly (readonly [string, string])[]} functions */
+function script(functions) {
+  const members = functions.map(
+    ([file, code]) =>
+      `${JSON.stringify(file)}:function(require,module,exports){"use strict";${code}}`,
+  );
+  return `({${members.join(",\n")}})`;
+}

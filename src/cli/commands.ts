@@ -1,0 +1,236 @@
+import { Exit } from "../errors.ts";
+import { type Command, exits, generation, nodeName, objectPaths, select } from "./command.ts";
+import {
+  globalOptions,
+  globalsOf,
+  outputOf,
+  outputOption,
+  textOf,
+  textsOf,
+  type Values,
+} from "./options.ts";
+import { parseGeneration, restoreOptions, toRestoreOptions } from "./restore-options.ts";
+
+/** The first words of two-word commands. */
+export const commandGroups: Readonly<Record<string, string>> = {
+  key: "Make this node's key, publish it at boot",
+};
+
+/** Every command, in the order of the help. */
+export const commands: readonly Command[] = [
+  {
+    words: ["capture"],
+    summary: "Seal a checkpoint of this node's chosen pods and all that they reference",
+    description: [
+      "Reads objects, chooses this node's pods, gathers every Secret, ConfigMap and volume that they reference, and commits one sealed generation to the store. A pod is captured whole or not at all; one that no static pod can stand in for is recorded with its reason.",
+    ],
+    options: { ...globalOptions, output: outputOption, from: objectPaths, node: nodeName, select },
+    examples: [
+      { line: "capture --from objects/", says: "from files, when a machine is provisioned" },
+      { line: "capture --from - --select all", says: "every pod of an edge node, from stdin" },
+    ],
+    exits: [
+      exits.notOpen,
+      exits.noObject,
+      { status: Exit.cantCreat, says: "the store cannot be written" },
+      exits.disk,
+      { status: Exit.tempFail, says: "another capture is running" },
+      exits.noKey,
+    ],
+    run: async (values) => {
+      const { capture } = await import("./capture.ts");
+      return capture({
+        ...globalsOf(values),
+        output: outputOf(values),
+        from: textsOf(values, "from"),
+        node: textOf(values, "node"),
+        select: selectOf(values),
+      });
+    },
+  },
+  {
+    words: ["restore"],
+    summary: "At boot: if no apiserver answers, turn the newest checkpoint into static pods",
+    description: [
+      "Asks every apiserver it knows of. If one answers there is nothing to do. If none does, opens the newest good generation, writes the pods' volumes and manifests to a tmpfs under /run/blackstart, and links the manifests into the kubelet's manifest directory. Manifests of others are never touched, and a second run changes nothing.",
+    ],
+    options: restoreOptions,
+    examples: [
+      { line: "restore --dry-run", says: "what a cold boot would do, changing nothing" },
+      {
+        line: "restore --force --generation 41",
+        says: "recovery by hand, from an older generation",
+      },
+    ],
+    exits: [
+      exits.notOpen,
+      exits.noStore,
+      { status: Exit.osErr, says: "there is no tmpfs for the secrets and none can be mounted" },
+      { status: Exit.cantCreat, says: "some pods were left out; the others were restored" },
+      exits.disk,
+      exits.noKey,
+    ],
+    run: async (values) => {
+      const { restore } = await import("./restore.ts");
+      return restore(toRestoreOptions(values));
+    },
+  },
+  {
+    words: ["render"],
+    summary: "Write the exact manifests and volumes that a restore would, anywhere",
+    description: [
+      "Turns objects into what a restore of them would project: run/blackstart/manifests/*.json and every volume's tree, under --out as if it were /. Needs no root, no store, no key. Without root, ownership that cannot be applied is listed.",
+    ],
+    options: {
+      ...globalOptions,
+      output: outputOption,
+      from: objectPaths,
+      node: nodeName,
+      select,
+      out: {
+        type: "string",
+        value: "DIR",
+        otherwise: "print the manifests",
+        describe: "Write manifests and volumes under this directory",
+      },
+    },
+    examples: [
+      { line: "render --from pods.yaml --out /dev/shm/look", says: "look at the files" },
+      { line: "render --from objects/ --select all -o json", says: "manifests as data, for CI" },
+    ],
+    exits: [exits.notOpen, exits.noObject, exits.disk],
+    run: async (values) => {
+      const { render } = await import("./render.ts");
+      return render({
+        ...globalsOf(values),
+        output: outputOf(values),
+        from: textsOf(values, "from"),
+        node: textOf(values, "node"),
+        select: selectOf(values),
+        out: textOf(values, "out"),
+      });
+    },
+  },
+  {
+    words: ["status"],
+    summary: "Show the store, what is projected now, and how well it is protected",
+    description: [
+      "One screen: the generations with their age, whether each opens, the pods in the newest and those left out with the reason, how the key is protected at rest, and what is projected now.",
+    ],
+    options: { ...globalOptions, output: outputOption },
+    examples: [
+      { line: "status", says: "for people" },
+      { line: "status -o json", says: "the same, for monitoring" },
+    ],
+    exits: [exits.noStore, exits.disk, exits.noKey],
+    run: async (values) => {
+      const { status } = await import("./status.ts");
+      return status({ ...globalsOf(values), output: outputOf(values) });
+    },
+  },
+  {
+    words: ["verify"],
+    summary: "Open every generation and check it again; change nothing",
+    description: [
+      "Opens each generation with this node's key, checks every object in it and plans its restore. Says for each whether it is intact.",
+    ],
+    options: { ...globalOptions, output: outputOption },
+    examples: [
+      { line: "verify", says: "from a timer: the exit status says whether all is well" },
+      { line: "verify -o json --root /mnt", says: "the store of another system's exits.disk" },
+    ],
+    exits: [exits.notOpen, exits.noStore, exits.disk, exits.noKey],
+    run: async (values) => {
+      const { verify } = await import("./verify.ts");
+      return verify({ ...globalsOf(values), output: outputOf(values) });
+    },
+  },
+  {
+    words: ["show"],
+    positional: { name: "POD", describe: "NAMESPACE/NAME, or NAME where only one pod has it" },
+    summary: "Show a checkpointed pod and what its manifest would be",
+    description: [
+      "Prints the pod as it was captured and the manifest that a restore would write. Secret values are hidden unless --reveal is given.",
+    ],
+    options: {
+      ...globalOptions,
+      output: outputOption,
+      generation,
+      reveal: { type: "boolean", describe: "Print secret values too" },
+    },
+    examples: [
+      { line: "show kube-system/etcd-7xk2p", says: "what was captured, without secrets" },
+      { line: "show etcd-7xk2p -o json", says: "the manifest as data" },
+    ],
+    exits: [
+      exits.notOpen,
+      { status: Exit.noInput, says: "no such pod, or no checkpoint" },
+      exits.disk,
+      exits.noKey,
+    ],
+    run: async (values) => {
+      const { show } = await import("./show.ts");
+      const wanted = textOf(values, "generation");
+      return show({
+        ...globalsOf(values),
+        output: outputOf(values),
+        pod: textOf(values, "POD") ?? "",
+        generation: wanted === undefined ? undefined : parseGeneration(wanted),
+        reveal: values["reveal"] === true,
+      });
+    },
+  },
+  {
+    words: ["key", "init"],
+    summary: "Make this node's key and keep it in a slot",
+    description: [
+      "Makes one random key, and keeps it sealed by the host's systemd credential secret, or in a plain file. A plain file protects nothing from whoever has the exits.disk, so it must be asked for. An existing key is never replaced.",
+    ],
+    options: {
+      ...globalOptions,
+      slot: {
+        type: "string",
+        value: "SLOT",
+        choices: ["credential", "plain"],
+        otherwise: "credential",
+        describe: "Where the key is kept",
+      },
+    },
+    examples: [
+      { line: "key init", says: "sealed by systemd-creds: the exits.disk alone does not open it" },
+      { line: "key init --slot plain --root /tmp/try", says: "to try things out" },
+    ],
+    exits: [
+      { status: Exit.cantCreat, says: "there is a key already, or it cannot be kept" },
+      exits.noKey,
+    ],
+    run: async (values) => {
+      const { keyInit } = await import("./key.ts");
+      const slot = textOf(values, "slot") === "plain" ? "plain" : "credential";
+      return keyInit({ ...globalsOf(values), slot });
+    },
+  },
+  {
+    words: ["key", "publish"],
+    summary: "Unwrap the key into /run/blackstart, for the units of this boot",
+    description: [
+      "Tries the key's slots and writes the key to /run/blackstart/key (0400, on tmpfs), from where the units load it as a credential.",
+    ],
+    options: globalOptions,
+    examples: [
+      { line: "key publish", says: "what blackstart-key.service does" },
+      { line: "key publish --root /mnt", says: "for another system's exits.disk" },
+    ],
+    exits: [{ status: Exit.cantCreat, says: "no slot opens" }, exits.noKey],
+    run: async (values) => {
+      const { keyPublish } = await import("./key.ts");
+      return keyPublish(globalsOf(values));
+    },
+  },
+];
+
+/** Pure. `--select` after the parser has checked its choices. */
+function selectOf(values: Values): "annotated" | "all" | undefined {
+  const value = textOf(values, "select");
+  return value === "annotated" || value === "all" ? value : undefined;
+}
