@@ -302,36 +302,42 @@ export function keyOf(object: KubernetesObject): ObjectKey {
   return `${object.metadata.namespace ?? ""}/${object.metadata.name}`;
 }
 
+/** An object with these fields and any others; Valibot alone would take an array for one. */
+const object = <Entries extends v.ObjectEntries>(entries: Entries) =>
+  v.pipe(
+    v.custom<object>((value) => !Array.isArray(value)),
+    v.looseObject(entries),
+  );
 const maybe = <Schema extends v.GenericSchema>(schema: Schema) => v.optional(v.nullable(schema));
 const list = <Schema extends v.GenericSchema>(schema: Schema) => maybe(v.array(schema));
 const text = v.string();
 const flag = v.boolean();
 const quantity = v.union([text, v.pipe(v.number(), v.finite())]);
-const strings = maybe(v.record(text, text));
-const quantities = maybe(v.record(text, quantity));
+const strings = maybe(mapOf((value) => typeof value === "string", "string"));
+const quantities = maybe(mapOf((value) => v.is(quantity, value), "(string | number)"));
 /** File mode: 0 to 0777. Source: v1.37.2 `validation.go: fileModeErrorMsg`. */
 const mode = maybe(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0o777)));
 /** User or group id: 0 to 2147483647. Source: apimachinery v0.37.2 `IsValidUserID`. */
 const id = maybe(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2147483647)));
 
 const requirements = maybe(
-  v.looseObject({ limits: quantities, requests: quantities, claims: list(v.unknown()) }),
+  object({ limits: quantities, requests: quantities, claims: list(v.unknown()) }),
 );
-const keySelector = maybe(v.looseObject({ name: maybe(text), key: text, optional: maybe(flag) }));
-const fieldSelector = maybe(v.looseObject({ fieldPath: text }));
+const keySelector = maybe(object({ name: maybe(text), key: text, optional: maybe(flag) }));
+const fieldSelector = maybe(object({ fieldPath: text }));
 const resourceSelector = maybe(
-  v.looseObject({ containerName: maybe(text), resource: text, divisor: maybe(quantity) }),
+  object({ containerName: maybe(text), resource: text, divisor: maybe(quantity) }),
 );
 const objectReference = { name: maybe(text), optional: maybe(flag) };
-const networkAction = maybe(v.looseObject({ port: v.union([text, v.number()]) }));
+const networkAction = maybe(object({ port: v.union([text, v.number()]) }));
 const handler = maybe(
-  v.looseObject({
+  object({
     httpGet: networkAction,
     tcpSocket: networkAction,
-    sleep: maybe(v.looseObject({ seconds: v.number() })),
+    sleep: maybe(object({ seconds: v.number() })),
   }),
 );
-const container = v.looseObject({
+const container = object({
   name: text,
   image: maybe(text),
   command: list(text),
@@ -339,11 +345,11 @@ const container = v.looseObject({
   imagePullPolicy: maybe(text),
   restartPolicy: maybe(text),
   env: list(
-    v.looseObject({
+    object({
       name: text,
       value: maybe(text),
       valueFrom: maybe(
-        v.looseObject({
+        object({
           fieldRef: fieldSelector,
           resourceFieldRef: resourceSelector,
           configMapKeyRef: keySelector,
@@ -353,18 +359,18 @@ const container = v.looseObject({
     }),
   ),
   envFrom: list(
-    v.looseObject({
+    object({
       prefix: maybe(text),
-      configMapRef: maybe(v.looseObject(objectReference)),
-      secretRef: maybe(v.looseObject(objectReference)),
+      configMapRef: maybe(object(objectReference)),
+      secretRef: maybe(object(objectReference)),
     }),
   ),
   ports: list(
-    v.looseObject({ name: maybe(text), containerPort: v.number(), hostPort: maybe(v.number()) }),
+    object({ name: maybe(text), containerPort: v.number(), hostPort: maybe(v.number()) }),
   ),
   resources: requirements,
   volumeMounts: list(
-    v.looseObject({
+    object({
       name: text,
       mountPath: text,
       subPath: maybe(text),
@@ -372,18 +378,18 @@ const container = v.looseObject({
       readOnly: maybe(flag),
     }),
   ),
-  volumeDevices: list(v.looseObject({ name: text })),
-  securityContext: maybe(v.looseObject({ runAsUser: id })),
-  lifecycle: maybe(v.looseObject({ postStart: handler, preStop: handler })),
+  volumeDevices: list(object({ name: text })),
+  securityContext: maybe(object({ runAsUser: id })),
+  lifecycle: maybe(object({ postStart: handler, preStop: handler })),
   livenessProbe: handler,
   readinessProbe: handler,
   startupProbe: handler,
 });
 
-const items = list(v.looseObject({ key: text, path: text, mode, user: id }));
+const items = list(object({ key: text, path: text, mode, user: id }));
 const downward = {
   items: list(
-    v.looseObject({
+    object({
       path: text,
       mode,
       user: id,
@@ -393,23 +399,21 @@ const downward = {
   ),
 };
 const defaults = { defaultMode: mode, defaultUser: id };
-const volume = v.looseObject({
+const volume = object({
   name: text,
-  secret: maybe(
-    v.looseObject({ ...defaults, secretName: maybe(text), items, optional: maybe(flag) }),
-  ),
-  configMap: maybe(v.looseObject({ ...defaults, ...objectReference, items })),
-  downwardAPI: maybe(v.looseObject({ ...defaults, ...downward })),
+  secret: maybe(object({ ...defaults, secretName: maybe(text), items, optional: maybe(flag) })),
+  configMap: maybe(object({ ...defaults, ...objectReference, items })),
+  downwardAPI: maybe(object({ ...defaults, ...downward })),
   projected: maybe(
-    v.looseObject({
+    object({
       ...defaults,
       sources: list(
-        v.looseObject({
-          secret: maybe(v.looseObject({ ...objectReference, items })),
-          configMap: maybe(v.looseObject({ ...objectReference, items })),
-          downwardAPI: maybe(v.looseObject(downward)),
+        object({
+          secret: maybe(object({ ...objectReference, items })),
+          configMap: maybe(object({ ...objectReference, items })),
+          downwardAPI: maybe(object(downward)),
           serviceAccountToken: maybe(
-            v.looseObject({
+            object({
               audience: maybe(text),
               expirationSeconds: maybe(v.number()),
               path: text,
@@ -420,22 +424,22 @@ const volume = v.looseObject({
       ),
     }),
   ),
-  hostPath: maybe(v.looseObject({ path: text, type: maybe(text) })),
-  persistentVolumeClaim: maybe(v.looseObject({ claimName: text, readOnly: maybe(flag) })),
-  image: maybe(v.looseObject({ pullPolicy: maybe(text) })),
+  hostPath: maybe(object({ path: text, type: maybe(text) })),
+  persistentVolumeClaim: maybe(object({ claimName: text, readOnly: maybe(flag) })),
+  image: maybe(object({ pullPolicy: maybe(text) })),
 });
 
-const status = v.looseObject({
+const status = object({
   name: text,
   state: maybe(
-    v.looseObject({
-      running: maybe(v.looseObject({ startedAt: maybe(text) })),
-      terminated: maybe(v.looseObject({ startedAt: maybe(text) })),
+    object({
+      running: maybe(object({ startedAt: maybe(text) })),
+      terminated: maybe(object({ startedAt: maybe(text) })),
     }),
   ),
 });
 
-const metadata = v.looseObject({
+const metadata = object({
   name: text,
   namespace: maybe(text),
   uid: maybe(text),
@@ -443,24 +447,24 @@ const metadata = v.looseObject({
   deletionTimestamp: maybe(text),
   labels: strings,
   annotations: strings,
-  ownerReferences: list(v.looseObject({ kind: text, name: text, controller: maybe(flag) })),
+  ownerReferences: list(object({ kind: text, name: text, controller: maybe(flag) })),
 });
 
-const objectSchema = v.looseObject({ kind: text, metadata });
-const podSchema = v.looseObject({
+const objectSchema = object({ kind: text, metadata });
+const podSchema = object({
   metadata,
-  spec: v.looseObject({
+  spec: object({
     nodeName: maybe(text),
     hostname: maybe(text),
     hostNetwork: maybe(flag),
     dnsPolicy: maybe(text),
-    dnsConfig: maybe(v.looseObject({ nameservers: list(text), searches: list(text) })),
+    dnsConfig: maybe(object({ nameservers: list(text), searches: list(text) })),
     enableServiceLinks: maybe(flag),
     restartPolicy: maybe(text),
     runtimeClassName: maybe(text),
     serviceAccountName: maybe(text),
     serviceAccount: maybe(text),
-    securityContext: maybe(v.looseObject({ runAsUser: id, fsGroup: id })),
+    securityContext: maybe(object({ runAsUser: id, fsGroup: id })),
     resourceClaims: list(v.unknown()),
     volumes: list(volume),
     containers: v.array(container),
@@ -468,25 +472,45 @@ const podSchema = v.looseObject({
     resources: requirements,
   }),
   status: maybe(
-    v.looseObject({
+    object({
       phase: maybe(text),
       hostIP: maybe(text),
-      hostIPs: list(v.looseObject({ ip: maybe(text) })),
+      hostIPs: list(object({ ip: maybe(text) })),
       containerStatuses: list(status),
       initContainerStatuses: list(status),
     }),
   ),
 });
-const secretSchema = v.looseObject({ metadata, data: strings, stringData: strings });
-const configMapSchema = v.looseObject({ metadata, data: strings, binaryData: strings });
-const serviceSchema = v.looseObject({
+const secretSchema = object({ metadata, data: strings, stringData: strings });
+const configMapSchema = object({ metadata, data: strings, binaryData: strings });
+const serviceSchema = object({
   metadata,
-  spec: v.looseObject({
+  spec: object({
     clusterIP: maybe(text),
-    ports: list(v.looseObject({ name: maybe(text), protocol: maybe(text), port: v.number() })),
+    ports: list(object({ name: maybe(text), protocol: maybe(text), port: v.number() })),
     selector: strings,
   }),
 });
+
+/** A map with values of one type. Valibot's own leaves keys such as `__proto__` unchecked. */
+function mapOf(isValue: (value: unknown) => boolean, expected: string) {
+  return v.pipe(
+    v.unknown(),
+    v.rawCheck(({ dataset, addIssue }) => {
+      const input = dataset.value;
+      if (typeof input !== "object" || input === null || Array.isArray(input)) {
+        addIssue({ expected: "Object" });
+        return;
+      }
+      for (const [key, value] of Object.entries(input)) {
+        if (!isValue(value)) {
+          addIssue({ expected, path: [{ type: "unknown", origin: "value", input, key, value }] });
+          return;
+        }
+      }
+    }),
+  );
+}
 
 const schemas: Readonly<Record<string, v.GenericSchema>> = {
   Pod: podSchema,
@@ -595,9 +619,6 @@ function check(schema: v.GenericSchema, value: unknown, name: string): void {
 
 function codeOf(issue: v.BaseIssue<unknown>): FailureCode {
   const key = issue.path?.at(-1)?.key;
-  if (issue.kind === "schema") {
-    return "E_OBJECT";
-  }
   if (key === "mode" || key === "defaultMode") {
     return "E_MODE";
   }
