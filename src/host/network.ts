@@ -1,0 +1,93 @@
+import { readFileSync } from "node:fs";
+import { BlockList, isIP } from "node:net";
+import { networkInterfaces } from "node:os";
+import type { NetworkFacts } from "../model/probe.ts";
+
+/** Route flags. Source: Linux v6.12 `include/uapi/linux/route.h`, `ipv6_route.h`. */
+const routeUp = 0x0001;
+const routeReject = 0x0200;
+
+/** Reads this machine's addresses (interfaces that are up) and its main routing tables. */
+export function observeNetwork(): NetworkFacts {
+  const addresses = Object.values(networkInterfaces())
+    .flatMap((entries) => entries ?? [])
+    .filter(({ internal, address }) => !internal && !isLinkLocal(address))
+    .map(({ address }) => address);
+  let routes: RoutingTable | undefined;
+  return {
+    addresses,
+    hasRouteTo(host) {
+      routes ??= parseRoutes(readTable("/proc/net/route"), readTable("/proc/net/ipv6_route"));
+      return routes.reaches(host);
+    },
+  };
+}
+
+/** An interface gives itself such an address; it says nothing about a network. */
+function isLinkLocal(address: string): boolean {
+  return /^(169\.254\.|fe[89ab])/i.test(address);
+}
+
+function readTable(file: string): string {
+  try {
+    return readFileSync(file, "latin1");
+  } catch {
+    return "";
+  }
+}
+
+/** Destinations that the kernel has a route to. */
+export interface RoutingTable {
+  /** True for an address inside one; for a name, when there is any at all. */
+  reaches(host: string): boolean;
+}
+
+/**
+ * Reads the kernel's two routing tables.
+ *
+ * Pure. Routes that reject, that lead to loopback or to link-local and multicast destinations are left out.
+ * Source: Linux v6.12 `net/ipv4/fib_trie.c: fib_route_seq_show` (addresses in host byte order, here little
+ * endian), `net/ipv6/route.c: rt6_info_route`.
+ */
+export function parseRoutes(ipv4: string, ipv6: string): RoutingTable {
+  const table = new BlockList();
+  let isEmpty = true;
+  for (const line of ipv4.split("\n").slice(1)) {
+    const [device, destination, , flags, , , , mask] = line.trim().split(/\s+/);
+    if (destination === undefined || mask === undefined || device === "lo" || !isUsable(flags)) {
+      continue;
+    }
+    const bytes = Buffer.from(destination, "hex").reverse();
+    if (bytes.length === 4 && !isLinkLocal(bytes.join("."))) {
+      table.addSubnet(bytes.join("."), prefixOf(mask), "ipv4");
+      isEmpty = false;
+    }
+  }
+  for (const line of ipv6.split("\n")) {
+    const fields = line.trim().split(/\s+/);
+    const [destination = "", prefix = "", , , , , , , flags, device] = fields;
+    if (destination.length !== 32 || device === "lo" || !isUsable(flags)) {
+      continue;
+    }
+    const address = destination.match(/.{4}/g)?.join(":") ?? "::";
+    if (!isLinkLocal(address) && !address.startsWith("ff")) {
+      table.addSubnet(address, Number.parseInt(prefix, 16), "ipv6");
+      isEmpty = false;
+    }
+  }
+  return {
+    reaches(host) {
+      const version = isIP(host);
+      return version === 0 ? !isEmpty : table.check(host, version === 4 ? "ipv4" : "ipv6");
+    },
+  };
+}
+
+function isUsable(flags: string | undefined): boolean {
+  const bits = Number.parseInt(flags ?? "0", 16);
+  return (bits & routeUp) !== 0 && (bits & routeReject) === 0;
+}
+
+function prefixOf(mask: string): number {
+  return Number.parseInt(mask, 16).toString(2).replaceAll("0", "").length;
+}

@@ -1,0 +1,245 @@
+import { connect, type Socket } from "node:net";
+import type { SecureContext, TLSSocket } from "node:tls";
+import type { Finding } from "../model/probe.ts";
+import { answerLimitBytes, readAnswer } from "./http-answer.ts";
+
+/** One address to ask, and what it must prove. */
+export interface Target {
+  /** An IPv4 or IPv6 address. */
+  readonly address: string;
+  readonly port: number;
+  /** As the Host header names it. */
+  readonly authority: string;
+  /** Sent as SNI when it is a name. */
+  readonly serverNames: readonly string[];
+  readonly path: string;
+}
+
+/** The CA bundle, and the client certificate that is shown when the server asks for one. */
+export interface Trust {
+  readonly caPem: string | undefined;
+  readonly clientCert: { readonly certPem: string; readonly keyPem: string } | undefined;
+}
+
+/** One question under way. */
+export interface Attempt {
+  /** Settles once; never rejects. */
+  readonly finding: Promise<Finding>;
+  /** What is known by now. */
+  soFar(): Finding;
+  /** Ends it at once, with what is known by now. */
+  stop(): void;
+}
+
+/**
+ * The longest that each step may take before the next attempt is made, milliseconds.
+ *
+ * An apiserver whose etcd is silent needs 2 s for each of its two etcd checks, one after the other.
+ * Source: k8s.io/apiserver v0.37.2 `pkg/storage/storagebackend/config.go: DefaultHealthcheckTimeout`.
+ */
+const stepMs = { connect: 2_000, tls: 3_000, answer: 10_000, body: 1_000 } as const;
+
+/**
+ * Asks one address for `/readyz`: TCP, then verified TLS, then HTTP/1.1 written by hand.
+ *
+ * `node:tls` is loaded only once TCP connects: a cold boot, where all is refused, never pays for it.
+ * The socket is destroyed when the finding is there.
+ */
+export function ask(target: Target, trust: Trust): Attempt {
+  const { promise, resolve } = Promise.withResolvers<Finding>();
+  const socket = connect({ host: target.address, port: target.port, noDelay: true });
+  let live: Socket = socket;
+  let known: Finding = { kind: "timeout", detail: "" };
+  let settled = false;
+  let timer = setTimeout(() => settle(known), stepMs.connect);
+
+  function settle(finding: Finding): void {
+    if (!settled) {
+      settled = true;
+      known = finding;
+      clearTimeout(timer);
+      live.destroy();
+      socket.destroy();
+      resolve(finding);
+    }
+  }
+
+  /** The next step begins: until it ends, `finding` is what is known. */
+  function advance(finding: Finding, limitMs: number): void {
+    known = finding;
+    clearTimeout(timer);
+    timer = setTimeout(() => settle(known), limitMs);
+  }
+
+  socket.on("error", (error: NodeJS.ErrnoException) => settle(connectionFinding(error)));
+  socket.once("connect", () => {
+    advance({ kind: "half-open", awaited: "TLS" }, stepMs.tls);
+    void secure().catch((error: unknown) => settle(brokenFinding(error)));
+  });
+
+  async function secure(): Promise<void> {
+    const { connect: connectTls } = await import("node:tls");
+    const secureContext = await contextOf(trust);
+    if (settled) {
+      return;
+    }
+    const sni = target.serverNames.find((name) => /[a-z]/i.test(name) && !name.includes(":"));
+    const tls = connectTls({
+      socket,
+      secureContext,
+      ...(sni === undefined ? {} : { servername: sni }),
+      ALPNProtocols: ["http/1.1"],
+      // Judged below, where the reasons can be told apart; nothing is sent before that.
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+    });
+    live = tls;
+    let trusted = false;
+    tls.on("error", (error: NodeJS.ErrnoException) =>
+      settle(trusted ? brokenFinding(error) : tlsFinding(error)),
+    );
+    tls.once("close", () => settle({ kind: "reset", detail: "closed without an answer" }));
+    tls.once("secureConnect", () => {
+      void judge(tls, target, trust)
+        .then((objection) => {
+          if (objection !== undefined) {
+            settle(objection);
+          } else if (!settled) {
+            trusted = true;
+            advance({ kind: "half-open", awaited: "HTTP" }, stepMs.answer);
+            request(tls);
+          }
+        })
+        .catch((error: unknown) => settle(brokenFinding(error)));
+    });
+  }
+
+  function request(tls: TLSSocket): void {
+    let bytes = Buffer.alloc(0);
+    let inBody = false;
+    const read = (complete: boolean): void => {
+      const finding = readAnswer(bytes, complete);
+      if (finding !== undefined) {
+        settle(finding);
+      }
+    };
+    tls.on("data", (chunk: Buffer) => {
+      bytes = Buffer.concat([bytes, chunk.subarray(0, answerLimitBytes - bytes.length)]);
+      read(false);
+      if (!inBody && bytes.includes("\n")) {
+        // The status is known; a body that only drips is not waited for.
+        inBody = true;
+        const finding = readAnswer(bytes, true);
+        if (finding !== undefined && !settled) {
+          advance(finding, stepMs.body);
+        }
+      }
+    });
+    tls.once("end", () => {
+      if (bytes.length > 0) {
+        read(true);
+      }
+    });
+    tls.write(
+      `GET ${target.path} HTTP/1.1\r\nHost: ${target.authority}\r\nUser-Agent: blackstart\r\nAccept: */*\r\nConnection: close\r\n\r\n`,
+    );
+  }
+
+  return { finding: promise, soFar: () => known, stop: () => settle(known) };
+}
+
+/** Undefined when chain, time and name are right, else what is wrong. */
+async function judge(tls: TLSSocket, target: Target, trust: Trust): Promise<Finding | undefined> {
+  const { judgeName, judgeTime, parseBundle } = await import("./certificate.ts");
+  const leaf = tls.getPeerX509Certificate();
+  if (leaf === undefined) {
+    return { kind: "untrusted", detail: "it shows no certificate" };
+  }
+  if (tls.authorized) {
+    return judgeName(leaf, target.serverNames);
+  }
+  if (trust.caPem === undefined) {
+    return {
+      kind: "untrusted",
+      detail: "the cluster's CA is not known, so nothing can be verified",
+    };
+  }
+  const code = String(tls.authorizationError);
+  if (code === "CERT_NOT_YET_VALID" || code === "CERT_HAS_EXPIRED") {
+    const chain = [leaf];
+    for (let next = leaf.issuerCertificate; next !== undefined && chain.length < 10; ) {
+      chain.push(next);
+      next = next.issuerCertificate;
+    }
+    return judgeTime(chain, parseBundle(trust.caPem), target.serverNames, new Date());
+  }
+  return { kind: "untrusted", detail: trustText(code) };
+}
+
+function trustText(code: string): string {
+  switch (code) {
+    case "DEPTH_ZERO_SELF_SIGNED_CERT":
+      return "self-signed certificate";
+    case "SELF_SIGNED_CERT_IN_CHAIN":
+    case "UNABLE_TO_GET_ISSUER_CERT":
+    case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
+    case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
+    case "CERT_SIGNATURE_FAILURE":
+      return `certificate of another CA than the cluster's (${code})`;
+    default:
+      return `certificate not accepted (${code})`;
+  }
+}
+
+const contexts = new WeakMap<Trust, SecureContext>();
+
+/** The TLS settings, made once; without the client certificate when that cannot be used. */
+async function contextOf(trust: Trust): Promise<SecureContext> {
+  const known = contexts.get(trust);
+  if (known !== undefined) {
+    return known;
+  }
+  const { createSecureContext } = await import("node:tls");
+  const base = { ca: trust.caPem ?? [], minVersion: "TLSv1.2" } as const;
+  let context: SecureContext;
+  try {
+    const { certPem, keyPem } = trust.clientCert ?? {};
+    context = createSecureContext(
+      certPem === undefined || keyPem === undefined
+        ? base
+        : { ...base, cert: certPem, key: keyPem },
+    );
+  } catch {
+    context = createSecureContext(base);
+  }
+  contexts.set(trust, context);
+  return context;
+}
+
+function connectionFinding(error: NodeJS.ErrnoException): Finding {
+  const detail = error.code ?? "unknown error";
+  switch (error.code) {
+    case "ECONNREFUSED":
+      return { kind: "refused", detail: "" };
+    case "ETIMEDOUT":
+      return { kind: "timeout", detail };
+    case "ECONNRESET":
+    case "EPIPE":
+    case "ECONNABORTED":
+      return { kind: "reset", detail };
+    default:
+      return { kind: "unreachable", detail };
+  }
+}
+
+function tlsFinding(error: NodeJS.ErrnoException): Finding {
+  const code = error.code ?? "unknown error";
+  return code.startsWith("ERR_SSL") || code === "EPROTO"
+    ? { kind: "not-tls", detail: code }
+    : connectionFinding(error);
+}
+
+function brokenFinding(error: unknown): Finding {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
+  return { kind: "reset", detail: code.slice(0, 80) };
+}
