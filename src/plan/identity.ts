@@ -1,14 +1,7 @@
 import { Failure } from "../errors.ts";
 import { isDnsLabel, isDnsSubdomain } from "../model/kubernetes.ts";
+import { marks } from "../model/marks.ts";
 import { kubeletAtLeast, type PodContext, podName, warn } from "./pod-context.ts";
-
-/** The annotations that mark a manifest as ours. */
-export const annotation = Object.freeze({
-  checkpoint: "blackstart.dev/checkpoint",
-  checkpointOf: "blackstart.dev/checkpoint-of",
-  parentUid: "blackstart.dev/parent-uid",
-  generation: "blackstart.dev/generation",
-});
 
 /** Annotations that belong to the parent's life in the API, or to its network sandbox. */
 const removedAnnotations = [
@@ -41,12 +34,12 @@ export function planNames(
   const annotations: [string, string][] = Object.entries(metadata.annotations ?? {}).filter(
     ([key]) => !removedAnnotations.some((pattern) => pattern.test(key)),
   );
-  annotations.push([annotation.checkpointOf, metadata.name]);
+  annotations.push([marks.checkpointOf, metadata.name]);
   if (metadata.uid != null) {
-    annotations.push([annotation.parentUid, metadata.uid]);
+    annotations.push([marks.parentUid, metadata.uid]);
   }
   if (generation !== undefined) {
-    annotations.push([annotation.generation, String(generation)]);
+    annotations.push([marks.generation, String(generation)]);
   }
   const bytes = annotations.reduce(
     (sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value),
@@ -63,7 +56,7 @@ export function planNames(
   return {
     name,
     namespace: context.namespace,
-    labels: { [annotation.checkpoint]: "true" },
+    labels: { "blackstart.dev/checkpoint": "true" },
     annotations: Object.fromEntries(annotations),
   };
 }

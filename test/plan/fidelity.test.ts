@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { suite } from "uvu";
 import { parseCheckpoint } from "../../src/model/checkpoint.ts";
-import type { VolumeEntry } from "../../src/model/plan.ts";
+import type { VolumeEntry, VolumePlan } from "../../src/model/plan.ts";
 import { planRestore } from "../../src/plan/restore.ts";
 import { expand } from "../kubelet/expansion.ts";
 
@@ -53,7 +53,10 @@ interface Manifest {
       readonly env?: readonly {
         readonly name: string;
         readonly value?: string;
-        readonly valueFrom?: { readonly fieldRef?: { readonly fieldPath: string } };
+        readonly valueFrom?: {
+          readonly fieldRef?: { readonly fieldPath: string };
+          readonly resourceFieldRef?: { readonly resource: string };
+        };
       }[];
       readonly volumeMounts?: readonly {
         readonly name: string;
@@ -164,9 +167,9 @@ for (const recorded of goldens) {
       const ours = container?.volumeMounts?.find((one) => one.mountPath === mountPath);
       assert.equal(ours?.readOnly, mount.access === "ro", mountPath);
       const source = manifest.spec.volumes.find(({ name }) => name === ours?.name)?.hostPath?.path;
-      const tree = pod.volumes.find(({ dir }) => dir === source);
+      const tree: VolumePlan | undefined = pod.volumes.find(({ dir }) => dir === source);
       assert.ok(tree, mountPath);
-      const entries =
+      const entries: readonly VolumeEntry[] =
         volumeMount.subPath === undefined
           ? tree.entries
           : [entryAt(tree.entries, volumeMount.subPath)];
