@@ -14,7 +14,16 @@
 // Order: strip, bundle, train, blob, inject. Nothing may touch the ELF file after the injection. Everything
 // up to the blob is the same bytes for the same commit, wherever and whenever it is built.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -81,6 +90,23 @@ export async function buildExecutable(arch, output) {
     rmSync(dir, { recursive: true, force: true });
     rmSync(fresh, { force: true });
   }
+}
+
+/**
+ * Builds dist/blackstart where it is missing or something that it is made of has changed.
+ *
+ * @returns {Promise<string>} the executable
+ */
+export async function buildIfStale() {
+  const { hashInputs } = await import("./executable/identity.mjs");
+  const output = join(repository, "dist/blackstart");
+  const stamp = `${output}.inputs`;
+  const wanted = hashInputs();
+  if (!existsSync(output) || !existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
+    await buildExecutable(hostArch(), output);
+    writeFileSync(stamp, wanted);
+  }
+  return output;
 }
 
 /**

@@ -1,5 +1,5 @@
 // Scripts + a Node binary -> one executable.
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cleanEnvironment, hostArch, repository } from "../install.mjs";
@@ -58,11 +58,7 @@ export function makeBlob(dir, generator) {
     assets: Object.fromEntries(assets.map((name) => [name, name])),
   };
   writeFileSync(join(dir, "sea.json"), JSON.stringify(config));
-  execFileSync(generator, ["--experimental-sea-config", "sea.json"], {
-    cwd: dir,
-    env: cleanEnvironment(),
-    stdio: ["ignore", "ignore", "inherit"],
-  });
+  run(generator, ["--experimental-sea-config", "sea.json"], dir);
   return join(dir, config.output);
 }
 
@@ -75,11 +71,7 @@ export function makeBlob(dir, generator) {
 export function injectBlob(executable, blob) {
   const postject = join(repository, "node_modules/postject/dist/cli.js");
   const args = [executable, "NODE_SEA_BLOB", blob, "--sentinel-fuse", fuse];
-  // It warns about section names of every unstripped binary: only a failure is worth reading.
-  const { status, stderr } = spawnSync(process.execPath, [postject, ...args], { encoding: "utf8" });
-  if (status !== 0) {
-    throw new Error(`the blob cannot be injected: ${stderr}`);
-  }
+  run(process.execPath, [postject, ...args], repository);
 }
 
 /**
@@ -99,4 +91,22 @@ export function runner(arch) {
   const isThere =
     existsSync(sysroot) && spawnSync(qemu, ["--version"], { stdio: "ignore" }).status === 0;
   return isThere ? [qemu, "-L", sysroot] : undefined;
+}
+
+/**
+ * Runs a tool whose chatter on stderr is worth reading only when it fails.
+ *
+ * @param {string} file
+ * @param {readonly string[]} args
+ * @param {string} cwd
+ */
+function run(file, args, cwd) {
+  const { status, stderr } = spawnSync(file, args, {
+    cwd,
+    env: cleanEnvironment(),
+    encoding: "utf8",
+  });
+  if (status !== 0) {
+    throw new Error(`${file} ${args.join(" ")}: exit ${status}\n${stderr}`);
+  }
 }

@@ -34,6 +34,7 @@ export function buildParser(choose: (command: Command, values: Values) => void):
     })
     .epilogue("`blackstart <command> --help` tells its options, examples and exit statuses.");
   addOptions(parser, globalOptions);
+  parser.group(Object.keys(globalOptions), "Options of every command:");
   for (const command of commands) {
     if (command.words.length === 1) {
       addCommand(parser, command, choose);
@@ -89,7 +90,7 @@ function describeCommand(parser: Argv, command: Command): Argv {
   if (positional !== undefined) {
     parser.positional(positional.name, { type: "string", describe: positional.describe });
   }
-  addOptions(parser, command.options);
+  addOptions(parser, ownOptions(command));
   for (const { line, says } of command.examples) {
     parser.example(`$0 ${line}`, says);
   }
@@ -99,12 +100,17 @@ function describeCommand(parser: Argv, command: Command): Argv {
   return parser.epilogue(["Exit status:", ...statuses].join("\n")).version(false);
 }
 
+/** yargs hands the options of every command down by itself. */
+function ownOptions(command: Command): OptionTable {
+  const own = Object.entries(command.options).filter(
+    ([name]) => !Object.hasOwn(globalOptions, name),
+  );
+  return Object.fromEntries(own);
+}
+
 function addOptions(parser: Argv, options: OptionTable): void {
   for (const [name, option] of Object.entries(options)) {
     parser.option(name, describeOption(option));
-    if (Object.hasOwn(globalOptions, name)) {
-      parser.group(name, "Options of every command:");
-    }
   }
 }
 

@@ -1,0 +1,109 @@
+// npm test [-- FILTER…]: the checks, then every test that needs no privilege, each file in a process of its own.
+// node scripts/test.mjs root|slow [FILTER…]: the tests of test/root or test/slow.
+//
+// A filter is a part of a path. The last line is `N passed, N failed, N skipped`. What uvu lets pass in
+// silence fails here: a file without tests, a test that did not run, no test at all.
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { buildIfStale } from "./build.mjs";
+import { check } from "./check.mjs";
+import { ensureInstalled, repository } from "./install.mjs";
+import { runFile } from "./testing/run-file.mjs";
+
+/** @typedef {{passed: number, failed: number, skipped: readonly string[]}} Tally */
+
+/** How many files run at once. */
+const lanes = 2;
+const minutes = { unit: 5, root: 20, slow: 45 };
+
+/**
+ * @param {"unit" | "root" | "slow"} which
+ * @param {readonly string[]} filters
+ * @returns {string[]} test files, relative to the repository
+ */
+export function selectFiles(which, filters) {
+  return readdirSync(join(repository, "test"), { recursive: true, encoding: "utf8" })
+    .map((file) => `test/${file}`)
+    .filter((file) => file.endsWith(".test.ts"))
+    .filter((file) => (file.match(/^test\/(root|slow)\//)?.[1] ?? "unit") === which)
+    .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
+    .sort();
+}
+
+/**
+ * Runs the files and prints one line for each, and everything that a failed one said.
+ *
+ * @param {readonly string[]} files
+ * @param {number} deadlineMs  for each file
+ * @returns {Promise<Tally[]>}
+ */
+export async function runFiles(files, deadlineMs) {
+  const waiting = [...files];
+  /** @type {Tally[]} */
+  const tallies = [];
+  const lane = async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const result = await runFile(file, deadlineMs);
+      tallies.push(result);
+      const seconds = (result.ms / 1000).toFixed(1);
+      console.log(
+        `${result.failed > 0 ? "FAIL" : "ok  "} ${file} (${result.passed}, ${seconds} s)`,
+      );
+      if (result.failed > 0) {
+        console.log(result.output);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  return tallies;
+}
+
+/**
+ * A step that passes or fails as a whole, counted as one test.
+ *
+ * @param {string} name
+ * @param {() => unknown} run  false or an exception is a failure
+ * @returns {Promise<Tally>}
+ */
+async function step(name, run) {
+  try {
+    if ((await run()) !== false) {
+      return { passed: 1, failed: 0, skipped: [] };
+    }
+  } catch (error) {
+    console.log(error instanceof Error ? error.message : error);
+  }
+  console.log(`FAIL ${name}`);
+  return { passed: 0, failed: 1, skipped: [] };
+}
+
+/** @param {readonly string[]} args */
+async function main(args) {
+  const which = args[0] === "root" || args[0] === "slow" ? args[0] : "unit";
+  const filters = which === "unit" ? args : args.slice(1);
+  const tallies = [];
+  ensureInstalled();
+  if (which === "unit" && filters.length === 0) {
+    tallies.push(await step("check", () => check() === 0));
+  }
+  tallies.push(await step("build", buildIfStale));
+  const files = selectFiles(which, filters);
+  if (files.length === 0) {
+    console.log("FAIL no test file is selected");
+    tallies.push({ passed: 0, failed: 1, skipped: [] });
+  }
+  tallies.push(...(await runFiles(files, minutes[which] * 60_000)));
+
+  const skipped = tallies.flatMap((tally) => tally.skipped);
+  for (const line of skipped) {
+    console.log(line);
+  }
+  const passed = tallies.reduce((sum, tally) => sum + tally.passed, 0);
+  const failed = tallies.reduce((sum, tally) => sum + tally.failed, 0);
+  console.log(`${passed} passed, ${failed} failed, ${skipped.length} skipped`);
+  process.exitCode = failed === 0 ? 0 : 1;
+}
+
+if (process.argv[1] === import.meta.filename) {
+  await main(process.argv.slice(2));
+}

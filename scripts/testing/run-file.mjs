@@ -1,0 +1,105 @@
+// One uvu test file in one process, and what its words and exit status really say.
+import { spawn } from "node:child_process";
+import { cleanEnvironment, pinnedNode, repository } from "../install.mjs";
+
+/**
+ * @typedef {object} FileResult
+ * @property {number} passed
+ * @property {number} failed
+ * @property {readonly string[]} skipped  a line for each thing that was not tested
+ * @property {string} output
+ * @property {number} ms
+ */
+
+/**
+ * Runs a test file under the pinned Node.
+ *
+ * @param {string} file  relative to the repository
+ * @param {number} deadlineMs  then it and all that it started are killed
+ * @returns {Promise<FileResult>}
+ */
+export function runFile(file, deadlineMs) {
+  const started = performance.now();
+  const child = spawn(pinnedNode(), [file], {
+    cwd: repository,
+    env: { ...cleanEnvironment(), NO_COLOR: "1" },
+    stdio: ["ignore", "pipe", "pipe"],
+    // Its own process group, so that whatever a hanging test started ends with it.
+    detached: true,
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8");
+    stream.on("data", (text) => {
+      output += text;
+    });
+  }
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    killGroup(child.pid);
+  }, deadlineMs);
+  return new Promise((resolve) => {
+    // What it leaves running would hold the pipes open.
+    child.on("exit", () => killGroup(child.pid));
+    child.on("close", (code) => {
+      clearTimeout(timer);
+      const late = isLate ? [`killed after ${deadlineMs / 1000} s`] : [];
+      resolve({ ...judge(output, code, late), ms: performance.now() - started });
+    });
+  });
+}
+
+/**
+ * Says what a finished file's output means: only "every test ran and passed, exit 0" is a success.
+ *
+ * @param {string} output
+ * @param {number | null} code
+ * @param {readonly string[]} [complaints]  what is already known to be wrong
+ * @returns {Omit<FileResult, "ms">}
+ */
+export function judge(output, code, complaints = []) {
+  const total = count(output, "Total");
+  const passed = count(output, "Passed");
+  const skippedTests = count(output, "Skipped") ?? 0;
+  const found = [...complaints];
+  let failed = (total ?? 0) - (passed ?? 0);
+  if (total === undefined || passed === undefined) {
+    found.push("it ended before its tests did");
+  } else if (total + skippedTests === 0) {
+    found.push("it has no tests");
+  }
+  if (code !== 0 && failed === 0 && found.length === 0) {
+    found.push(`every test passed, but it ended with ${code ?? "a signal"}`);
+  }
+  failed = Math.max(failed, found.length > 0 ? 1 : 0);
+  // uvu has the suite's name and its dots on the line already.
+  const lines = [...output.matchAll(/(?:^|\s)(SKIPPED .*)$/gm)].map(([, line]) => line ?? "");
+  const silent = Math.max(0, skippedTests - lines.length);
+  return {
+    passed: passed ?? 0,
+    failed,
+    skipped: [...lines, ...Array.from({ length: silent }, () => "SKIPPED a test, by test.skip")],
+    output: [output.trimEnd(), ...found].join("\n"),
+  };
+}
+
+/**
+ * @param {string} output
+ * @param {string} word
+ */
+function count(output, word) {
+  const match = [...output.matchAll(new RegExp(`^\\s*${word}:\\s+(\\d+)`, "gm"))].at(-1);
+  return match === undefined ? undefined : Number(match[1]);
+}
+
+/** @param {number | undefined} pid */
+function killGroup(pid) {
+  try {
+    if (pid !== undefined) {
+      process.kill(-pid, "SIGKILL");
+    }
+  } catch {
+    // It has ended by itself.
+  }
+}
