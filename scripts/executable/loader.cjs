@@ -9,6 +9,19 @@
 const { getRawAsset } = require("node:sea");
 const { Script } = require("node:vm");
 
+// Variables that Node or OpenSSL act on before this line, or that weaken TLS: start again without them.
+// What only a unit can close (LD_PRELOAD, and code that OPENSSL_CONF has loaded by now) is in its
+// UnsetEnvironment=. NODE_OPTIONS is closed by the blob's execArgvExtension, SIGUSR1 by its execArgv;
+// NODE_EXTRA_CA_CERTS and SSL_CERT_* add to default roots, which are never used: TLS here names its CA.
+const doors =
+  /^(NODE_(DEBUG|DEBUG_NATIVE|V8_COVERAGE|COMPILE_CACHE|USE_ENV_PROXY|ICU_DATA|TLS_REJECT_UNAUTHORIZED)|OPENSSL_(CONF|MODULES|ENGINES))$/;
+const names = Object.keys(process.env);
+if (names.some((name) => doors.test(name))) {
+  const kept = names.filter((name) => !doors.test(name));
+  const environment = Object.fromEntries(kept.map((name) => [name, process.env[name]]));
+  process.execve(process.execPath, process.argv.slice(1), environment);
+}
+
 const factories = Object.create(null);
 const loaded = new Map();
 

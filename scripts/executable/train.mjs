@@ -49,7 +49,10 @@ const loader = new Function(
   "process",
   `${readFileSync(join(dir, "loader.cjs"), "utf8")}\nreturn load;`,
 );
-const load = loader(require, { argv: ["blackstart", "blackstart", "--version"] });
+const load = loader(require, {
+  argv: ["blackstart", "blackstart", "--version"],
+  env: {},
+});
 const { main } = load("main.js");
 for (const line of lines) {
   process.exitCode = 0;
