@@ -98,6 +98,7 @@ export type WarningCode =
   | "W_ATTEMPTS"
   | "W_RETENTION"
   | "W_PROTECTION"
+  | "W_KEY"
   | "W_FOREIGN"
   | "W_UNPROJECTABLE"
   | "W_PROBE"
