@@ -80,7 +80,7 @@ interface Flattened {
 }
 
 function flattenEnvFrom(context: PodContext, container: Container, field: string): Flattened {
-  const values = new Map<string, string>();
+  const values = new Map<string, () => string>();
   const secretNames = new Set<string>();
   for (const [at, source] of (container.envFrom ?? []).entries()) {
     const place = `${field}.envFrom[${at}]`;
@@ -94,7 +94,7 @@ function flattenEnvFrom(context: PodContext, container: Container, field: string
           `${place}: variable ${JSON.stringify(name).slice(0, 80)} is left out: the kubelet takes no such name from a manifest`,
         );
       } else {
-        values.set(name, value());
+        values.set(name, value);
         if (source.configMapRef == null) {
           secretNames.add(name);
         } else {
@@ -103,10 +103,10 @@ function flattenEnvFrom(context: PodContext, container: Container, field: string
       }
     }
   }
-  return { values, secretNames };
+  return { values: new Map([...values].map(([name, value]) => [name, value()])), secretNames };
 }
 
-/** The values are read when they are wanted, so that a name that is left out cannot fail the pod. */
+/** The values are read when they are wanted: one that is left out or overwritten cannot fail the pod. */
 function readSource(
   context: PodContext,
   source: EnvFromSource,

@@ -16,7 +16,8 @@ import { type PodContext, podName } from "./pod-context.ts";
  *     ..data                  → ..2026_11_22_…
  *     a                       → ..data/a
  *
- * Pure. fsGroup reaches everything but the links, which the kubelet makes after it has applied it.
+ * Pure. fsGroup reaches everything: the links are made after it was applied, and the kernel gives what is
+ * made in a setgid directory that directory's group.
  * Source: v1.37.2 `volume/util/atomic_writer.go: Write()`, `nested_volumes.go`, `emptydir/empty_dir.go`.
  *
  * @param dir absolute on the node
@@ -62,7 +63,7 @@ export function planVolume(
       });
     }
   }
-  entries.push({ kind: "link", path: "..data", target: stamp, uid: 0, gid: 0 });
+  entries.push({ kind: "link", path: "..data", target: stamp, uid: 0, gid });
   const linked = new Set(mountPoints);
   for (const path of paths) {
     const [first = path] = path.split("/", 1);
@@ -70,7 +71,7 @@ export function planVolume(
     if (!linked.has(first)) {
       linked.add(first);
       const uid = payload.get(path)?.user ?? 0;
-      entries.push({ kind: "link", path: first, target: `..data/${first}`, uid, gid: 0 });
+      entries.push({ kind: "link", path: first, target: `..data/${first}`, uid, gid });
     }
   }
   return { name: volume.name, dir, entries };

@@ -76,7 +76,7 @@ const cases = [
     ],
   },
   {
-    name: "fsGroup: setgid directories, group-readable files, but the links stay root's",
+    name: "fsGroup: setgid directories, group-readable files, links with the directory's group",
     volume: { secret: { secretName: "s", defaultMode: 0o400, items: [{ key: "a", path: "d/a" }] } },
     spec: { securityContext: { fsGroup: 1000 } },
     tree: [
@@ -84,8 +84,8 @@ const cases = [
       "..t/ 2755 0:1000",
       "..t/d/ 2755 0:1000",
       "..t/d/a 440 0:1000 1",
-      "..data -> ..t 0:0",
-      "d -> ..data/d 0:0",
+      "..data -> ..t 0:1000",
+      "d -> ..data/d 0:1000",
     ],
   },
   {
@@ -163,8 +163,8 @@ const cases = [
       "./ 3777 0:7",
       "..t/ 2755 0:7",
       "..t/token 640 0:7 jwt",
-      "..data -> ..t 0:0",
-      "token -> ..data/token 0:0",
+      "..data -> ..t 0:7",
+      "token -> ..data/token 0:7",
     ],
   },
   {
