@@ -35,15 +35,15 @@ import { cleanEnvironment, ensureInstalled, hostArch, pinnedNode, repository } f
  * @param {string} dir  empty
  * @param {import("./install.mjs").Arch} arch
  * @param {string} node  the pinned Node of that architecture
+ * @param {{version: string, commit: string}} identity
  * @returns {Promise<{blob: string, isTrained: boolean}>}
  */
-export async function makeParts(dir, arch, node) {
+export async function makeParts(dir, arch, node, identity) {
   const { bundle, loaderSource } = await import("./executable/bundle.mjs");
   const { makeBlob, runner } = await import("./executable/sea.mjs");
   const { train } = await import("./executable/training.mjs");
-  const { identity } = await import("./executable/identity.mjs");
 
-  const { scripts } = await bundle(identity());
+  const { scripts } = await bundle(identity);
   for (const [name, source] of scripts) {
     writeFileSync(join(dir, `${name}.js`), source);
   }
@@ -63,6 +63,7 @@ export async function makeParts(dir, arch, node) {
  */
 export async function buildExecutable(arch, output) {
   const { fetchNode } = await import("./executable/node-package.mjs");
+  const { identity } = await import("./executable/identity.mjs");
   const { injectBlob, runner, stripNode } = await import("./executable/sea.mjs");
 
   const dir = mkdtempSync(join(tmpdir(), "blackstart-build-"));
@@ -71,7 +72,7 @@ export async function buildExecutable(arch, output) {
   try {
     const node = fetchNode(arch);
     const isStripped = stripNode(node, arch, fresh);
-    const { blob, isTrained } = await makeParts(dir, arch, node);
+    const { blob, isTrained } = await makeParts(dir, arch, node, identity());
     injectBlob(fresh, blob);
     const run = runner(arch);
     const version = run === undefined ? "not run here" : smokeTest([...run, fresh]);

@@ -33,7 +33,7 @@ export function layerOf(file) {
   if (/^src\/(capture|store|plan|handover)\//.test(file)) {
     return 1;
   }
-  return /^src\/(model\/|(errors|config)\.ts$)/.test(file) ? 0 : undefined;
+  return /^src\/(model\/|(errors|config|config-file|config-tree)\.ts$)/.test(file) ? 0 : undefined;
 }
 
 /**

@@ -33,6 +33,8 @@ export async function bundle(identity) {
     chunkNames: "[name]-[hash]",
     bundle: true,
     splitting: true,
+    // Names of chunks come from paths: wherever node_modules really lies, it is node_modules.
+    preserveSymlinks: true,
     write: false,
     metafile: true,
     format: "esm",

@@ -2,7 +2,7 @@ import { Exit, type ExitStatus } from "../errors.ts";
 import type { Command } from "./command.ts";
 import type { Values } from "./options.ts";
 import { buildParser } from "./parser.ts";
-import { checkValues, usage } from "./usage.ts";
+import { checkValues, standardInput, usage } from "./usage.ts";
 
 /**
  * Parses a command line, runs its command and gives the exit status.
@@ -17,7 +17,8 @@ export async function run(words: readonly string[]): Promise<ExitStatus> {
   const parser = buildParser((command, values) => {
     chosen = { command, values };
   });
-  await parser.parseAsync([...words], {}, (_error, _values, output) => {
+  const marked = words.map((word) => (word === "-" ? standardInput : word));
+  await parser.parseAsync(marked, {}, (_error, _values, output) => {
     help = output;
   });
   if (help !== "") {

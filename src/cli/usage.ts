@@ -37,6 +37,9 @@ export function checkValues(command: Command, values: Values): void {
   }
 }
 
+/** Stands for the word `-` while yargs, which takes it for a flag, parses. No argument can hold a NUL. */
+export const standardInput = "\0-";
+
 /** Pure. The flags that were given, as the parser reports them; its own entries are left out. */
 export function readValues(parsed: Readonly<Record<string, unknown>>): Values {
   const entries = Object.entries(parsed).filter(([name]) => name !== "$0");
@@ -44,15 +47,21 @@ export function readValues(parsed: Readonly<Record<string, unknown>>): Values {
     entries
       .filter(([, value]) => value !== undefined)
       .map(([name, value]) => {
-        const isPlain = typeof value === "string" || typeof value === "boolean";
-        return [name, isPlain ? value : Array.isArray(value) ? value.map(String) : String(value)];
+        if (typeof value === "boolean") {
+          return [name, value];
+        }
+        return [name, Array.isArray(value) ? value.map(wordOf) : wordOf(value)];
       }),
   );
 }
 
 /** Pure. Words that are no flags. */
 export function wordsOf(value: unknown): readonly string[] {
-  return Array.isArray(value) ? value.map(String) : [];
+  return Array.isArray(value) ? value.map(wordOf) : [];
+}
+
+function wordOf(value: unknown): string {
+  return value === standardInput ? "-" : String(value);
 }
 
 /** Pure. The failure for a word that is no command, with the nearest one that is. */
