@@ -91,8 +91,13 @@ export function unknownCommand(words: readonly string[]): Failure {
 
 /** Pure. The failure for a command line that the parser itself refuses. */
 export function usageOf(message: string): Failure {
-  const [first = ""] = message.split("\n");
-  return usage(first.trim(), undefined, "`blackstart <command> --help` shows how it is used");
+  const flag = message.match(/^Not enough arguments following: (\S+)/)?.[1];
+  const what = message.startsWith("Not enough non-option arguments")
+    ? "the command needs another word"
+    : flag === undefined
+      ? message.split("\n", 1)[0]
+      : `${flagOf(flag)} needs a value`;
+  return usage(what ?? message, undefined, "`blackstart <command> --help` shows how it is used");
 }
 
 /** Pure. A failure of the command line. */
