@@ -63,7 +63,9 @@ export function readProtected(all: Buffer, file: string) {
   }
   const end = all.subarray(0, maxHeadBytes).indexOf('"', layout.start.length);
   if (end === -1) {
-    throw truncated(file, "it ends within the header");
+    throw all.length > maxHeadBytes
+      ? malformed(file, "it does not end where it should")
+      : truncated(file, "it ends within the header");
   }
   const protectedText = all.toString("latin1", layout.start.length, end);
   const decoded = decode(protectedText);
@@ -88,7 +90,7 @@ export function readParts(all: Buffer, from: number, file: string): Parts {
   // No JSON text of the recipients holds `],"iv":"`: they have no arrays, and quotes in strings are escaped.
   const recipientsEnd = head.indexOf(`]${layout.iv}`, recipientsStart) + 1;
   if (recipientsEnd === 0) {
-    throw all.toString("latin1", all.length - 2) === layout.end
+    throw head.includes(layout.ciphertext, recipientsStart)
       ? malformed(file, "the recipients do not end where they should")
       : truncated(file, "it ends within the recipients");
   }
