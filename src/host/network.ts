@@ -7,20 +7,29 @@ import type { NetworkFacts } from "../model/probe.ts";
 const routeUp = 0x0001;
 const routeReject = 0x0200;
 
-/** Reads this machine's addresses (interfaces that are up) and its main routing tables. */
+/**
+ * Reads this machine's addresses (of interfaces that are up) and, when asked, its main routing tables.
+ *
+ * Where netlink is closed to this process, a route stands for an address.
+ */
 export function observeNetwork(): NetworkFacts {
-  const addresses = Object.values(networkInterfaces())
-    .flatMap((entries) => entries ?? [])
-    .filter(({ internal, address }) => !internal && !isLinkLocal(address))
-    .map(({ address }) => address);
   let routes: RoutingTable | undefined;
-  return {
-    addresses,
-    hasRouteTo(host) {
-      routes ??= parseRoutes(readTable("/proc/net/route"), readTable("/proc/net/ipv6_route"));
-      return routes.reaches(host);
-    },
+  const hasRouteTo = (host: string): boolean => {
+    routes ??= parseRoutes(
+      readTable("/proc/self/net/route"),
+      readTable("/proc/self/net/ipv6_route"),
+    );
+    return routes.reaches(host);
   };
+  try {
+    const addresses = Object.values(networkInterfaces())
+      .flatMap((entries) => entries ?? [])
+      .filter(({ internal, address }) => !internal && !isLinkLocal(address))
+      .map(({ address }) => address);
+    return { addresses, hasRouteTo };
+  } catch {
+    return { addresses: hasRouteTo("any") ? ["unknown"] : [], hasRouteTo };
+  }
 }
 
 /** An interface gives itself such an address; it says nothing about a network. */

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import type { Endpoint } from "../model/probe.ts";
+import { parseServer } from "../model/server-url.ts";
 
 /** A name that each apiserver's certificate carries, as pods verify it. */
 const serviceName = "kubernetes.default.svc";
@@ -27,28 +28,6 @@ function canonicalAddress(host: string): string | undefined {
   }
   const [address] = host.split("%", 1);
   return new URL(`https://[${address}]`).hostname.slice(1, -1);
-}
-
-/** Pure. Host, port and prefix of an apiserver's URL, or why it cannot be asked. */
-export function parseServer(
-  server: string,
-): Pick<Endpoint, "url" | "host" | "port" | "prefix"> | { readonly problem: string } {
-  let url: URL;
-  try {
-    url = new URL(server);
-  } catch {
-    return { problem: "not a URL" };
-  }
-  if (url.protocol !== "https:") {
-    return { problem: "not https, so nothing that answers could be verified" };
-  }
-  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
-    return { problem: "more than https://host:port/path" };
-  }
-  const port = url.port === "" ? 443 : Number(url.port);
-  const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
-  const prefix = url.pathname.replace(/\/+$/, "");
-  return { url: `https://${url.hostname}:${port}${prefix}`, host, port, prefix };
 }
 
 /** What the parts of the node know about apiservers. */

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { createServer as createTlsServer } from "node:tls";
 import { suite } from "uvu";
-import { parseServer } from "../../src/kube/endpoint.ts";
 import { probe } from "../../src/kube/probe.ts";
-import { describeOutcome, type Endpoint, type FindingKind } from "../../src/model/probe.ts";
+import { describeOutcome } from "../../src/model/describe-outcome.ts";
+import type { Endpoint, FindingKind } from "../../src/model/probe.ts";
+import { parseServer } from "../../src/model/server-url.ts";
 import { type Identity, inDays, makeCertificate } from "./certificates.ts";
 import { answer, listen } from "./servers.ts";
 
