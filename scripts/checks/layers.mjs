@@ -24,7 +24,10 @@ export function layerOf(file) {
   if (/^src\/cli\//.test(file)) {
     return 4;
   }
-  if (/^src\/(project\/|(capture\/capture|store\/store|handover\/handover)\.ts$)/.test(file)) {
+  if (
+    /^src\/(project\/|(capture\/capture|handover\/handover)\.ts$)/.test(file) ||
+    /^src\/store\/(store|commit|marks|retain|establish|freshness)\.ts$/.test(file)
+  ) {
     return 3;
   }
   if (/^src\/(host|kube)\//.test(file)) {
