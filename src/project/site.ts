@@ -4,6 +4,8 @@ import { Failure } from "../errors.ts";
 import { AnchoredDir } from "../host/anchored-dir.ts";
 import { type ManifestDir, openManifestDir } from "../host/manifest-dir.ts";
 import type { Owner } from "../host/ownership.ts";
+import { freeSpace, noSpace } from "../host/space.ts";
+import { hasErrno } from "../host/system-error.ts";
 import { writeFailure } from "../host/write-failure.ts";
 import type { PodPlan } from "../model/plan.ts";
 
@@ -34,7 +36,7 @@ export interface SiteOptions {
  * Opens the directories, making `pods` and `manifests` (0700) in an existing `runDir`.
  *
  * @throws {Failure} E_MANIFEST_DIR, E_MANIFEST_DIR_UNSAFE as `openManifestDir`; E_PERMS only when others
- *   may write to `runDir`; E_RACE only when a directory of ours is a symlink
+ *   may write to `runDir`; E_RACE only when a directory of ours is a symlink; E_NOSPACE_TMPFS
  */
 export function openSite(options: SiteOptions): Site {
   const { root, runDir, staticPodDir, owner } = options;
@@ -63,6 +65,10 @@ export function openSite(options: SiteOptions): Site {
     return { root, runDir, pods, manifests, place, owner, budgetBytes, [Symbol.dispose]: close };
   } catch (error) {
     close();
+    if (hasErrno(error, "ENOSPC", "EDQUOT")) {
+      const what = "the memory for secrets is full";
+      throw noSpace(what, path, { bytes: 0, inodes: 2 }, freeSpace(path));
+    }
     throw writeFailure(error, "the directory for secrets cannot be opened", path);
   }
 }

@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, lstatSync, mkdirSync, readdirSync, realpathSync } from "node:fs";
+import { join } from "node:path";
+import { suite } from "uvu";
+import { isMemory, makeRoot, type Sketch } from "../project/plans.ts";
+import { drive, missingPrivilege, shell } from "./project-namespace.ts";
+
+const test = suite("project-volumes");
+const why = missingPrivilege() ?? (isMemory("/dev/shm") ? undefined : "/dev/shm is not a tmpfs");
+
+const sketch: Sketch = {
+  files: { "tls/key": "KEY", crt: "CRT" },
+  mode: 0o440,
+  uid: 1000,
+  gid: 2000,
+  top: 0o3777,
+  mountPoints: ["nested"],
+};
+const chownOnly = ["setpriv", "--bounding-set", "-all,+chown", "--inh-caps", "-all"];
+
+const runs = [
+  { name: "all capabilities", prefix: [], again: "unchanged" },
+  // Without CAP_DAC_OVERRIDE the first run's files cannot be read, so they are written anew.
+  { name: "only CAP_CHOWN", prefix: chownOnly, again: "updated" },
+];
+
+if (why !== undefined) {
+  test("volumes", () => console.log(`SKIPPED owners, full tmpfs, bind mounts: ${why}`));
+} else {
+  for (const { name, prefix, again } of runs) {
+    test(`owners, setgid and sticky are as planned with ${name}`, () => {
+      using site = makeRoot("/dev/shm");
+      const order = { root: site.root, pods: [{ name: "b", volumes: { v: sketch } }] };
+      const attributes = () => attributesOf(join(site.root, "run/blackstart/pods/a_b/v"));
+      assert.deepEqual(drive("true", order, prefix).outcomes, ["projected"]);
+      assert.deepEqual(attributes(), expected);
+      assert.deepEqual(drive("true", order, prefix).outcomes, [again]);
+      assert.deepEqual(attributes(), expected);
+      const changed = { ...sketch, top: 0o2777, files: { ...sketch.files, crt: "NEW" } };
+      const update = { root: site.root, pods: [{ name: "b", volumes: { v: changed } }] };
+      assert.deepEqual(drive("true", update, prefix).outcomes, ["updated"]);
+      assert.deepEqual(attributes(), { ...expected, ".": "2777 0 2000" });
+    });
+  }
+
+  test("no byte is written before the file has its mode and owner", () => {
+    if (spawnSync("strace", ["-V"]).status !== 0) {
+      console.log("SKIPPED the order of system calls: no strace");
+      return;
+    }
+    using site = makeRoot("/dev/shm");
+    const log = join(site.root, "calls");
+    const order = { root: site.root, pods: [{ name: "b", volumes: { v: sketch } }] };
+    drive("true", order, [
+      "strace",
+      "-f",
+      "-o",
+      log,
+      "-e",
+      "trace=openat,fchmod,fchown,write,close",
+    ]);
+    const calls = shell(`sed 's/^[0-9]* *//' ${log}`).split("\n");
+    const opened = calls.flatMap((call, index) => (/\/key", .*O_EXCL/.test(call) ? [index] : []));
+    assert.equal(opened.length, 1);
+    const next = calls
+      .slice(opened[0], (opened[0] ?? 0) + 5)
+      .map((call) => call.replace(/\(.*/, ""));
+    assert.deepEqual(next, ["openat", "fchmod", "fchown", "write", "close"]);
+    assert.match(calls[opened[0] ?? 0] ?? "", /O_NOFOLLOW.*0600\)/);
+  });
+
+  const ladders = [
+    { name: "bytes", options: (step: number) => `size=${step * 4}k`, steps: range(1, 10, 1) },
+    { name: "inodes", options: (step: number) => `nr_inodes=${step}`, steps: range(1, 37, 2) },
+  ];
+  for (const { name, options, steps } of ladders) {
+    for (const found of [false, true]) {
+      test(`a tmpfs short of ${name} holds whole pods only${found ? ", when a pod's directory was there" : ""}`, () => {
+        using site = makeRoot("/var/tmp");
+        const seen = steps.map((step) => fill(site.root, options(step), found));
+        for (const wanted of ["E_NOSPACE_TMPFS,E_NOSPACE_TMPFS", "projected,projected"]) {
+          assert.ok(seen.includes(wanted), `${wanted} not among ${seen.join(" ")}`);
+        }
+      });
+    }
+  }
+
+  test("a pod that no longer fits after a change stays as it was", () => {
+    using site = makeRoot("/var/tmp");
+    const mounted = join(site.root, "run/blackstart");
+    mount("size=40k", mounted);
+    try {
+      const order = (text: string) => ({
+        root: site.root,
+        pods: [{ name: "b", volumes: { v: { files: { k: text } }, w: { files: { k: text } } } }],
+      });
+      assert.deepEqual(drive("true", order("1")).outcomes, ["projected"]);
+      assert.deepEqual(drive("true", order("x".repeat(20_000))).outcomes, ["E_NOSPACE_TMPFS"]);
+      assert.deepEqual(drive("true", order("1")).outcomes, ["unchanged"]);
+      assert.deepEqual(readdirSync(join(mounted, "pods/a_b")), ["v", "w"]);
+    } finally {
+      shell(`umount ${mounted}`);
+    }
+  });
+
+  test("a container's bind mount sees an update", () => {
+    using site = makeRoot("/dev/shm");
+    const seen = join(site.root, "container");
+    mkdirSync(seen);
+    const order = (text: string) => ({
+      root: site.root,
+      pods: [{ name: "b", volumes: { v: { files: { k: text, [text]: "" } } } }],
+    });
+    drive("true", order("old"));
+    shell(`mount --bind -o ro ${site.root}/run/blackstart/pods/a_b/v ${seen}`);
+    try {
+      assert.deepEqual(drive("true", order("new")).outcomes, ["updated"]);
+      assert.equal(shell(`cat ${seen}/k`), "new");
+      assert.equal(shell(`ls ${seen}`), "k\nnew\n");
+    } finally {
+      shell(`umount ${seen}`);
+    }
+  });
+}
+
+function range(from: number, to: number, stride: number): number[] {
+  return Array.from(
+    { length: Math.floor((to - from) / stride) + 1 },
+    (_, index) => from + index * stride,
+  );
+}
+
+const mount = (options: string, dir: string): string =>
+  shell(`mount -t tmpfs -o mode=0700,noswap,${options} x ${dir}`);
+
+/** Projects a large and a small pod into a small tmpfs, checks that they are whole, and tells what happened. */
+function fill(root: string, options: string, found: boolean): string {
+  const mounted = join(root, "run/blackstart");
+  mount(options, mounted);
+  try {
+    if (found) {
+      spawnSync("mkdir", ["-p", "-m", "0700", join(mounted, "pods/a_big")]);
+    }
+    const texts = ["x", "y"].map((text) => text.repeat(9000));
+    const big = {
+      x: { files: { k: texts[0] ?? "" } },
+      y: { files: { k: texts[1] ?? "", l: "1" } },
+    };
+    const pods = [
+      { name: "big", volumes: big },
+      { name: "small", volumes: { v: { files: { k: "1" } } } },
+    ];
+    const { thrown, outcomes, messages } = drive("true", { root, swap: "allow", pods });
+    const told = thrown ?? outcomes.join();
+    const left = readdirSync(mounted, { recursive: true, encoding: "utf8" });
+    for (const [index, { name }] of pods.entries()) {
+      const whole = outcomes[index] === "projected";
+      const link = join(root, `etc/kubernetes/manifests/blackstart_a_${name}.json`);
+      assert.equal(existsSync(link), whole, `${options}: ${told}`);
+      const something = left.some((path) => path.startsWith(`pods/a_${name}/`));
+      assert.equal(something, whole, `${options}: ${told}`);
+    }
+    const failed = [thrown, ...outcomes].filter((one) => one === "E_NOSPACE_TMPFS").length;
+    const numbers = /needs \d+ bytes .* free are \d+ bytes/;
+    assert.equal(messages.filter((message) => numbers.test(message)).length, failed);
+    assert.equal(messages.length, failed);
+    return told;
+  } finally {
+    shell(`umount ${mounted}; rm -f ${root}/etc/kubernetes/manifests/*`);
+  }
+}
+
+const expected = {
+  ".": "3777 0 2000",
+  nested: "755 0 2000",
+  "..data": "755 0 2000",
+  "..data/tls": "755 0 2000",
+  tls: "link 0 2000",
+  crt: "link 0 2000",
+  "..data/tls/key": "440 1000 2000",
+  "..data/crt": "440 1000 2000",
+};
+
+function attributesOf(volume: string): Record<string, string> {
+  return Object.fromEntries(
+    Object.keys(expected).map((path) => {
+      const real =
+        path === "..data" || path.includes("/")
+          ? realpathSync(join(volume, path))
+          : join(volume, path);
+      const { mode, uid, gid } = lstatSync(real);
+      const kind = (mode & 0o170000) === 0o120000 ? "link" : (mode & 0o7777).toString(8);
+      return [path, `${kind} ${uid} ${gid}`];
+    }),
+  );
+}
+
+test.run();
