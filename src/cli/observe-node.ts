@@ -1,0 +1,28 @@
+import { type KubeletFacts, observeKubelet } from "../host/kubelet.ts";
+import { type ProbeKubeconfig, readKubeconfig } from "../kube/kubeconfig.ts";
+import { nodeOfCertificate } from "../kube/node-identity.ts";
+import type { Warning } from "../model/plan.ts";
+import type { Session } from "./session.ts";
+
+/** This node as its kubelet is set up. */
+export interface ObservedNode {
+  readonly kubelet: KubeletFacts;
+  readonly kubeconfig: ProbeKubeconfig | undefined;
+  /** Where it is certain: the kubelet's flag or its certificate says so. The host's name is only a guess. */
+  readonly name: string | undefined;
+  readonly warnings: readonly Warning[];
+}
+
+/** Looks at the kubelet and its kubeconfig. Never rejects: what cannot be read is a warning. */
+export async function observeNode(session: Session): Promise<ObservedNode> {
+  const kubelet = await observeKubelet(session.root, session.config);
+  const { kubeconfig, warnings } = await readKubeconfig(session.root, kubelet.kubeconfigPath);
+  const certPem = kubeconfig?.clientCert?.certPem;
+  const certified = certPem === undefined ? undefined : nodeOfCertificate(certPem);
+  return {
+    kubelet,
+    kubeconfig,
+    name: kubelet.hostnameOverride?.toLowerCase() ?? certified,
+    warnings: [...kubelet.warnings, ...warnings],
+  };
+}

@@ -1,0 +1,238 @@
+import { paths } from "../config.ts";
+import { Exit, type ExitStatus, Failure } from "../errors.ts";
+import { acquireLock } from "../host/lock.ts";
+import { log, logWarning } from "../host/log.ts";
+import { type BootFacts, observeBoot } from "../host/observe.ts";
+import { ensureMemory } from "../host/tmpfs.ts";
+import { describeDuration, judgeClock } from "../model/clock.ts";
+import { describeTime } from "../model/describe-outcome.ts";
+import type { Applied } from "../model/outcome.ts";
+import type { RestorePlan, Warning } from "../model/plan.ts";
+import type { Verdict } from "../model/probe.ts";
+import { planRestore } from "../plan/restore.ts";
+import { applyPlan } from "../project/project.ts";
+import { resetAttempts, takeAttempt } from "../store/marks.ts";
+import { describePlan, warningLines } from "./describe-plan.ts";
+import { type ObservedNode, observeNode } from "./observe-node.ts";
+import { type OpenedCheckpoint, openForRestore } from "./open-checkpoint.ts";
+import { output } from "./output.ts";
+import { probeApiserver } from "./probe-apiserver.ts";
+import { observeProjected, removeDead } from "./projected.ts";
+import type { RestoreOptions } from "./restore-options.ts";
+import { openSession, type Session } from "./session.ts";
+import { count } from "./table.ts";
+
+/**
+ * At boot: asks for an apiserver and, if none answers, projects the newest good generation.
+ *
+ * 1 boot facts · 2 open · 3 probe · 4 plan · 5 project. Warm, or nothing that could be projected in a boot
+ * loop, is success. Each step can be repeated; a second run changes nothing and says so.
+ *
+ * @throws {Failure} E_NO_STORE, E_NO_CHECKPOINT, E_NO_KEY, … only on a cold boot: what a warm one does not need
+ *   cannot fail it
+ */
+export async function restore(options: RestoreOptions): Promise<ExitStatus> {
+  const startedMs = performance.now();
+  const session = await openSession(options);
+  const boot = observeBoot(session.root);
+  const node = await observeNode(session);
+  const { staticPodPath } = node.kubelet;
+  logWarnings(node.warnings);
+  log(
+    `restore 1/5 boot: ${boot.bootId ?? "unknown boot id"}, clock ${boot.now.toISOString()}, manifests in ${staticPodPath}`,
+  );
+  if (!options.dryRun) {
+    removeDead(session, staticPodPath);
+    if (options.resetAttempts) {
+      resetAttempts(session.storeDir);
+    }
+  }
+  const opened = tryOpen(session, options, node);
+  if (options.force) {
+    log("restore 3/5 probe: not asked (--force)");
+  } else {
+    const items = opened instanceof Failure ? [] : opened.checkpoint.items;
+    const verdict = await probeApiserver(session, items, node);
+    sayVerdict(verdict);
+    if (verdict.verdict === "warm") {
+      await output(options.output, { verdict: "warm", reason: verdict.reason, pods: [] }, () => "");
+      return Exit.ok;
+    }
+  }
+  if (opened instanceof Failure) {
+    throw opened;
+  }
+  return project(session, options, opened, {
+    boot,
+    startedMs,
+    staticPodPath,
+  });
+}
+
+/** A warm boot must not fail for want of a checkpoint, so that the failure is kept until it matters. */
+function tryOpen(
+  session: Session,
+  options: RestoreOptions,
+  node: ObservedNode,
+): OpenedCheckpoint | Failure {
+  const { generation, from } = options;
+  const shown =
+    generation === undefined && from === undefined
+      ? observeProjected(session, node.kubelet.staticPodPath)
+      : undefined;
+  try {
+    // What this boot has projected stays: its attempt is taken, its pods run.
+    const opened = openForRestore(session, {
+      generation: generation ?? shown?.generation,
+      from,
+      node: node.name,
+    });
+    const { checkpoint } = opened;
+    const name = opened.generation === undefined ? opened.file : `generation ${opened.generation}`;
+    const { capturedAt, node: source } = checkpoint.metadata;
+    const { age } = judgeClock(new Date(), capturedAt, opened.generation);
+    log(
+      `restore 2/5 open: ${name}, taken ${age} on ${source}, ${count(checkpoint.pods.length, "pod")}`,
+    );
+    logWarnings(opened.warnings);
+    return opened;
+  } catch (error) {
+    if (!(error instanceof Failure)) {
+      throw error;
+    }
+    log(`restore 2/5 open: nothing, ${error.code}`);
+    return error;
+  }
+}
+
+function sayVerdict({ verdict, reason, waitedMs, clockSuspect }: Verdict): void {
+  if (clockSuspect !== undefined) {
+    logWarning({ code: "W_CLOCK", message: describeTime(clockSuspect) });
+  }
+  log(`restore 3/5 probe: ${verdict}, ${reason}, ${describeDuration(waitedMs)}`);
+}
+
+function logWarnings(warnings: readonly Warning[]): void {
+  for (const line of warningLines(warnings)) {
+    log(line, "warning");
+  }
+}
+
+interface Circumstances {
+  readonly boot: BootFacts;
+  readonly startedMs: number;
+  readonly staticPodPath: string;
+}
+
+async function project(
+  session: Session,
+  options: RestoreOptions,
+  opened: OpenedCheckpoint,
+  { boot, startedMs, staticPodPath }: Circumstances,
+): Promise<ExitStatus> {
+  const { checkpoint, generation } = opened;
+  const clock = judgeClock(boot.now, checkpoint.metadata.capturedAt, generation);
+  logWarnings(clock.warnings);
+  const plan = planRestore(checkpoint, {
+    generation,
+    secretEnv: session.config.secretEnv,
+    kubeletVersion: undefined,
+    now: clock.now,
+  });
+  log(`restore 4/5 plan: ${count(plan.pods.length, "pod")}, ${plan.skipped.length} left out`);
+  logWarnings(plan.warnings);
+  const name = generation === undefined ? opened.file : `generation ${generation}`;
+  const head = `${name}, taken ${clock.age} on ${checkpoint.metadata.node}, ${count(plan.pods.length, "pod")}\n`;
+  if (options.dryRun) {
+    await output(
+      options.output,
+      summary(plan, undefined, generation, [...clock.warnings, ...plan.warnings]),
+      () => head + describePlan(plan),
+    );
+    return statusOf(plan, undefined);
+  }
+  const memory = ensureMemory(paths.run, { root: session.root, swap: session.config.swap, log });
+  logWarnings(memory.warnings);
+  using lock = acquireLock(session.runDir);
+  logWarnings(lock.warnings);
+  // Taken before use: a boot that this generation kills must count.
+  if (
+    generation !== undefined &&
+    options.from === undefined &&
+    observeProjected(session, staticPodPath)?.generation !== generation
+  ) {
+    const { left, warnings } = takeAttempt(session.storeDir, generation);
+    logWarnings(warnings);
+    log(
+      `restore 5/5 project: generation ${generation}, ${count(left, "attempt")} left after this boot`,
+    );
+  }
+  const applied = applyPlan(plan, {
+    root: session.root,
+    staticPodDir: staticPodPath,
+    runDir: paths.run,
+    memory,
+    canOwn: boot.canOwn,
+    seLinux: boot.seLinux,
+    prune: true,
+  });
+  logWarnings(applied.warnings);
+  sayOutcome(plan, applied, performance.now() - startedMs);
+  const warnings = [...clock.warnings, ...plan.warnings, ...memory.warnings, ...applied.warnings];
+  await output(options.output, summary(plan, applied, generation, warnings), () => "");
+  return statusOf(plan, applied);
+}
+
+function sayOutcome(plan: RestorePlan, applied: Applied, elapsedMs: number): void {
+  for (const { namespace, name, code, message } of plan.skipped) {
+    log(`left out ${namespace}/${name}: ${code}: ${message}`, "warning");
+  }
+  for (const outcome of applied.outcomes) {
+    if (outcome.kind === "failed") {
+      const { namespace, name, failure, kept } = outcome;
+      log(
+        `${kept ? "not updated" : "left out"} ${namespace}/${name}: ${failure.code}: ${failure.message}`,
+        "warning",
+      );
+    }
+  }
+  const total = plan.pods.length + plan.skipped.length;
+  const good = applied.outcomes.filter(({ kind }) => kind !== "failed");
+  const isUnchanged =
+    good.every(({ kind }) => kind === "unchanged") && applied.removed.length === 0;
+  const said = isUnchanged && good.length > 0 ? ", nothing changed: it is all there already" : "";
+  const gone =
+    applied.removed.length === 0 ? "" : `, ${count(applied.removed.length, "leftover")} removed`;
+  log(
+    `restore 5/5 project: ${good.length} of ${count(total, "pod")}${said}${gone}, ${describeDuration(elapsedMs)}`,
+  );
+}
+
+function summary(
+  plan: RestorePlan,
+  applied: Applied | undefined,
+  generation: number | undefined,
+  warnings: readonly Warning[],
+) {
+  return {
+    verdict: "cold",
+    generation: generation ?? null,
+    node: plan.node,
+    dryRun: applied === undefined,
+    pods: plan.pods.map(({ namespace, name, manifest, volumes }, at) => ({
+      namespace,
+      name,
+      manifest: manifest.file,
+      volumes: volumes.map(({ dir }) => dir),
+      outcome: applied?.outcomes[at]?.kind ?? "planned",
+    })),
+    skipped: plan.skipped,
+    removed: applied?.removed ?? [],
+    warnings,
+  };
+}
+
+function statusOf(plan: RestorePlan, applied: Applied | undefined): ExitStatus {
+  const failed = applied?.outcomes.some(({ kind }) => kind === "failed") ?? false;
+  return failed || plan.skipped.length > 0 ? Exit.cantCreat : Exit.ok;
+}

@@ -1,0 +1,188 @@
+import { Exit, type ExitStatus, Failure } from "../errors.ts";
+import type { Warning } from "../model/plan.ts";
+import type { KeyRing } from "../model/store-key.ts";
+import { listGenerations, type StoreListing } from "../store/store.ts";
+import { describeSkips, describeWarnings } from "./describe-plan.ts";
+import { type Inspected, inspectGeneration } from "./inspect.ts";
+import { describeProtection } from "./key.ts";
+import { observeNode } from "./observe-node.ts";
+import { readNodeKey } from "./open-checkpoint.ts";
+import type { GlobalOptions, OutputFormat } from "./options.ts";
+import { output } from "./output.ts";
+import { observeProjected, type Projected } from "./projected.ts";
+import { openSession, type Session } from "./session.ts";
+import { count, size, table } from "./table.ts";
+
+export interface StatusOptions extends GlobalOptions {
+  readonly output: OutputFormat;
+}
+
+/**
+ * Shows on one screen what the store holds, how it is protected, and what is projected now.
+ *
+ * Reads only. A store or key that is missing is shown, and is the exit status.
+ */
+export async function status(options: StatusOptions): Promise<ExitStatus> {
+  const session = await openSession(options);
+  const listing = attempt(() => listGenerations(session.storeDir));
+  const key = attempt(() => readNodeKey(session));
+  const node = await observeNode(session);
+  const { staticPodPath } = node.kubelet;
+  const shown = observeProjected(session, staticPodPath);
+  const inspected = inspectAll(
+    session,
+    listing,
+    key instanceof Failure ? key : key.ring,
+    node.name,
+  );
+  const newest = inspected.find((one) => one.kind === "opens");
+  const warnings: readonly Warning[] = [
+    ...(key instanceof Failure ? [] : key.warnings),
+    ...(listing instanceof Failure ? [] : listing.warnings),
+    ...node.warnings,
+    ...(newest?.plan.warnings ?? []),
+  ];
+  const problem = problemOf(session, listing, key, inspected);
+  const protection = describeProtection(session.root);
+  const data = {
+    store: session.storeDir,
+    problem: problem === undefined ? null : { code: problem.code, message: problem.message },
+    protection,
+    generations: inspected.map(describeGeneration),
+    node: newest?.checkpoint.metadata.node ?? null,
+    pods:
+      newest?.plan.pods.map(({ namespace, name, images }) => ({ namespace, name, images })) ?? [],
+    unprojectable: [...(newest?.checkpoint.unprojectable ?? []), ...(newest?.plan.skipped ?? [])],
+    projected: describeProjected(shown, staticPodPath),
+    warnings,
+  };
+  await output(options.output, data, () => describeStatus(data, inspected, newest, warnings));
+  return problem?.exit ?? Exit.ok;
+}
+
+function attempt<T>(run: () => T): T | Failure {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof Failure) {
+      return error;
+    }
+    throw error;
+  }
+}
+
+function inspectAll(
+  session: Session,
+  listing: StoreListing | Failure,
+  keys: KeyRing | Failure,
+  node: string | undefined,
+): readonly Inspected[] {
+  const facts = { node, now: new Date() };
+  return listing instanceof Failure
+    ? []
+    : listing.generations.map((file) => inspectGeneration(session, file, keys, facts));
+}
+
+/** What keeps a cold boot from being restored, undefined when nothing does. */
+function problemOf(
+  session: Session,
+  listing: StoreListing | Failure,
+  key: unknown,
+  inspected: readonly Inspected[],
+): Failure | undefined {
+  if (listing instanceof Failure) {
+    return listing;
+  }
+  if (listing.generations.length === 0) {
+    return new Failure("E_NO_CHECKPOINT", {
+      what: "the store holds no checkpoint",
+      where: session.storeDir,
+      next: "Run `blackstart capture` while the cluster is healthy",
+    });
+  }
+  if (key instanceof Failure) {
+    return key;
+  }
+  const [newest] = inspected;
+  const opens = inspected.some(({ kind }) => kind === "opens");
+  return !opens && newest?.kind === "refused" ? newest.failure : undefined;
+}
+
+function describeGeneration(one: Inspected) {
+  const { generation, file, sizeBytes, blessed, attempts } = one;
+  const facts = { generation, file, sizeBytes, blessed, attemptsLeft: attempts.left };
+  return one.kind === "opens"
+    ? {
+        ...facts,
+        opens: true,
+        capturedAt: one.checkpoint.metadata.capturedAt,
+        age: one.age,
+        pods: one.plan.pods.length,
+      }
+    : { ...facts, opens: false, code: one.failure.code, message: one.failure.message };
+}
+
+function describeProjected(shown: Projected | undefined, manifestDir: string) {
+  return {
+    manifestDir,
+    generation: shown?.generation ?? null,
+    pods:
+      shown?.links.map(({ linkName, marks }) => ({
+        namespace: marks?.namespace,
+        name: marks?.checkpointOf,
+        link: linkName,
+      })) ?? [],
+  };
+}
+
+interface StatusData {
+  readonly store: string;
+  readonly problem: { readonly code: string; readonly message: string } | null;
+  readonly protection: string;
+  readonly unprojectable: Parameters<typeof describeSkips>[0];
+  readonly projected: ReturnType<typeof describeProjected>;
+}
+
+function describeStatus(
+  data: StatusData,
+  inspected: readonly Inspected[],
+  newest: Extract<Inspected, { readonly kind: "opens" }> | undefined,
+  warnings: readonly Warning[],
+): string {
+  const rows = inspected.map((one) => [
+    String(one.generation),
+    one.kind === "opens" ? one.age : "-",
+    size(one.sizeBytes),
+    one.kind === "opens" ? "opens" : one.failure.code,
+    one.blessed ? "blessed" : "not blessed",
+    `${count(one.attempts.left, "boot")} left`,
+    one.kind === "opens" ? count(one.plan.pods.length, "pod") : "",
+  ]);
+  const pods = newest?.plan.pods.map(({ namespace, name, volumes, images }) => [
+    `${namespace}/${name}`,
+    count(volumes.length, "volume"),
+    images.join(", "),
+  ]);
+  const { projected } = data;
+  return [
+    `store       ${data.store}, ${count(inspected.length, "generation")}\n`,
+    table(rows, "            "),
+    `protection  ${data.protection}\n`,
+    newest === undefined
+      ? ""
+      : `newest      generation ${newest.generation} of node ${newest.checkpoint.metadata.node}, taken ${newest.age}\n`,
+    pods === undefined ? "" : table(pods, "            "),
+    describeSkips(data.unprojectable),
+    projected.pods.length === 0
+      ? `projected   nothing in ${projected.manifestDir}\n`
+      : `projected   ${count(projected.pods.length, "pod")} of generation ${projected.generation ?? "(several)"} in ${projected.manifestDir}\n`,
+    table(
+      projected.pods.map(({ namespace, name, link }) => [`${namespace}/${name}`, link]),
+      "            ",
+    ),
+    describeWarnings(warnings),
+    data.problem === null
+      ? "A cold boot of this node would be restored from its newest generation that opens.\n"
+      : `A cold boot of this node would not be restored: ${data.problem.code}: ${data.problem.message}\n`,
+  ].join("");
+}

@@ -1,0 +1,110 @@
+import { Exit, type ExitStatus, type Failure } from "../errors.ts";
+import { slotDirConcerns } from "../host/key-slots.ts";
+import type { Warning } from "../model/plan.ts";
+import { listGenerations, openNewest } from "../store/store.ts";
+import { describeSkips, describeWarnings } from "./describe-plan.ts";
+import { type Inspected, inspectGeneration } from "./inspect.ts";
+import { observeNode } from "./observe-node.ts";
+import { readNodeKey } from "./open-checkpoint.ts";
+import type { GlobalOptions, OutputFormat } from "./options.ts";
+import { output } from "./output.ts";
+import { openSession } from "./session.ts";
+import { count, size, table } from "./table.ts";
+
+export interface VerifyOptions extends GlobalOptions {
+  readonly output: OutputFormat;
+}
+
+/**
+ * Opens every generation, checks every object in it again, and plans its restore. Changes nothing.
+ *
+ * The exit status is that of the first broken promise, the newest generation's first.
+ *
+ * @throws {Failure} E_NO_STORE, E_NO_CHECKPOINT only when there is nothing to verify; what reading the key throws
+ */
+export async function verify(options: VerifyOptions): Promise<ExitStatus> {
+  const session = await openSession(options);
+  const listing = listGenerations(session.storeDir);
+  const { ring, warnings: keyWarnings } = readNodeKey(session);
+  if (listing.generations.length === 0) {
+    openNewest(session.storeDir, ring, undefined); // says why there is none
+  }
+  const { name: node } = await observeNode(session);
+  const facts = { node, now: new Date() };
+  const inspected = listing.generations.map((file) =>
+    inspectGeneration(session, file, ring, facts),
+  );
+  const rollback = inspected.some(({ kind }) => kind === "opens")
+    ? openNewest(session.storeDir, ring, node).rollback
+    : undefined;
+  const broken = [
+    ...inspected.flatMap((one) => (one.kind === "refused" ? [one.failure] : one.concerns)),
+    ...(rollback === undefined ? [] : [rollback]),
+    ...listing.concerns,
+    ...slotDirConcerns(session.root),
+  ];
+  const warnings: readonly Warning[] = [
+    ...keyWarnings,
+    ...listing.warnings,
+    ...inspected.flatMap((one) => (one.kind === "opens" ? one.plan.warnings : [])),
+  ];
+  const data = {
+    ok: broken.length === 0,
+    generations: inspected.map(describeData),
+    broken: broken.map(({ code, message }) => ({ code, message })),
+    warnings,
+  };
+  await output(options.output, data, () => describeVerified(inspected, broken, warnings));
+  return broken[0]?.exit ?? Exit.ok;
+}
+
+function describeData(one: Inspected) {
+  const { generation, file, sizeBytes, blessed } = one;
+  return one.kind === "opens"
+    ? {
+        generation,
+        file,
+        sizeBytes,
+        blessed,
+        intact: true,
+        capturedAt: one.checkpoint.metadata.capturedAt,
+        pods: one.plan.pods.length,
+        skipped: one.plan.skipped,
+      }
+    : {
+        generation,
+        file,
+        sizeBytes,
+        blessed,
+        intact: false,
+        code: one.failure.code,
+        message: one.failure.message,
+      };
+}
+
+function describeVerified(
+  inspected: readonly Inspected[],
+  broken: readonly Failure[],
+  warnings: readonly Warning[],
+): string {
+  const rows = inspected.map((one) => [
+    `generation ${one.generation}`,
+    size(one.sizeBytes),
+    one.kind === "opens"
+      ? `intact, ${one.age}, ${count(one.plan.pods.length, "pod")}${one.plan.skipped.length === 0 ? "" : `, ${one.plan.skipped.length} cannot be projected`}`
+      : `${one.failure.code}: ${one.failure.message}`,
+  ]);
+  const skips = inspected.flatMap((one) => (one.kind === "opens" ? one.plan.skipped : []));
+  const others = broken.filter(
+    (failure) => !inspected.some((one) => one.kind === "refused" && one.failure === failure),
+  );
+  return [
+    table(rows, ""),
+    describeSkips(skips),
+    ...others.map(({ code, message }) => `  ${code}: ${message}\n`),
+    describeWarnings(warnings),
+    broken.length === 0
+      ? `${count(inspected.length, "generation")} verified: every promise holds\n`
+      : `${count(broken.length, "promise")} broken\n`,
+  ].join("");
+}
