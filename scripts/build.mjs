@@ -1,7 +1,7 @@
 // npm run build [-- --arch x64|arm64]: src/ -> dist/blackstart, or dist/blackstart-linux-<arch>.
 //
 // The executable is a stripped Node with a blob in it. The blob holds a loader (executable/loader.cjs) and
-// src/ as scripts, each with V8's code cache made *after* a run, which covers what a run compiles:
+// src/ as scripts, each with V8's code cache (executable/compile.mjs):
 //
 //   boot            main.ts, cli/restore.ts and all that these import statically: in every process,
 //                   though restore's part is evaluated only by `restore`
@@ -11,7 +11,7 @@
 // nothing until it runs. A module that several chunks need exists once (`instanceof Failure` holds
 // everywhere). `await import("node:tls")` is a lazy require. Arguments of import() must be literals.
 //
-// Order: strip, bundle, train, blob, inject. Nothing may touch the ELF file after the injection. Everything
+// Order: strip, bundle, compile, blob, inject. Nothing may touch the ELF file after the injection. Everything
 // up to the blob is the same bytes for the same commit, wherever and whenever it is built.
 import { execFileSync } from "node:child_process";
 import {
@@ -36,12 +36,11 @@ import { cleanEnvironment, ensureInstalled, hostArch, pinnedNode, repository } f
  * @param {import("./install.mjs").Arch} arch
  * @param {string} node  the pinned Node of that architecture
  * @param {{version: string, commit: string}} identity
- * @returns {Promise<{blob: string, isTrained: boolean}>}
+ * @returns {Promise<{blob: string, isCompiled: boolean}>}
  */
 export async function makeParts(dir, arch, node, identity) {
   const { bundle, loaderSource } = await import("./executable/bundle.mjs");
-  const { makeBlob, runner } = await import("./executable/sea.mjs");
-  const { train } = await import("./executable/training.mjs");
+  const { compile, makeBlob, runner } = await import("./executable/sea.mjs");
 
   const { scripts } = await bundle(identity);
   for (const [name, source] of scripts) {
@@ -50,9 +49,9 @@ export async function makeParts(dir, arch, node, identity) {
   writeFileSync(join(dir, "loader.cjs"), loaderSource());
   const run = runner(arch);
   if (run !== undefined) {
-    train(dir, [...run, node], [...scripts.keys()]);
+    compile(dir, [...run, node]);
   }
-  return { blob: makeBlob(dir, pinnedNode()), isTrained: run !== undefined };
+  return { blob: makeBlob(dir, pinnedNode()), isCompiled: run !== undefined };
 }
 
 /**
@@ -72,7 +71,7 @@ export async function buildExecutable(arch, output) {
   try {
     const node = fetchNode(arch);
     const isStripped = stripNode(node, arch, fresh);
-    const { blob, isTrained } = await makeParts(dir, arch, node, identity());
+    const { blob, isCompiled } = await makeParts(dir, arch, node, identity());
     injectBlob(fresh, blob);
     const run = runner(arch);
     const version = run === undefined ? "not run here" : smokeTest([...run, fresh]);
@@ -82,7 +81,7 @@ export async function buildExecutable(arch, output) {
     if (!isStripped) {
       console.error(`not stripped: no strip for ${arch} is installed (binutils)`);
     }
-    if (!isTrained) {
+    if (!isCompiled) {
       console.error(
         `without code cache: qemu-user-static and the libc of ${arch} are not installed`,
       );

@@ -2,7 +2,7 @@
 // The main script inside the executable: runs src/main.ts from the assets that scripts/build.mjs made.
 //
 // Each pair of assets is `<name>.js`, a script that evaluates to `{ "<file>": function (require, module,
-// exports) {…}, … }`, and `<name>.cache`, V8's code cache made after a run. `boot` holds main.ts and all
+// exports) {…}, … }`, and `<name>.cache`, V8's code cache of it. `boot` holds main.ts and all
 // that it imports statically; every other file is a pair of its own and is loaded when a dynamic import
 // first asks for it. A cache is only ever a shortcut: a missing or refused one costs time, nothing else.
 "use strict";

@@ -33,6 +33,16 @@ export function stripNode(node, arch, to) {
 }
 
 /**
+ * Makes `<name>.cache` beside each `<name>.js` in `dir`.
+ *
+ * @param {string} dir
+ * @param {readonly string[]} node  command that runs the executable's Node
+ */
+export function compile(dir, [file = "", ...args]) {
+  run(file, [...args, "--predictable", join(import.meta.dirname, "compile.mjs"), dir], dir);
+}
+
+/**
  * Makes the blob of everything in `dir`: loader.cjs as the main script, all `.js` and `.cache` as assets.
  *
  * The blob's format belongs to the Node version, not to the machine: `generator` may be of another architecture.
