@@ -145,7 +145,9 @@ function persistentSource(
         `volume ${volume.name}: the mount options of ${name} are lost, an inline NFS volume has none (nfsmount.conf can hold them)`,
       );
     }
-    return { nfs };
+    // Of a PersistentVolume only the claim's readOnly counts (v1.37.2 `volume/nfs/nfs.go: getVolumeSource`).
+    const { readOnly: _, ...source } = nfs;
+    return { nfs: source };
   }
   const kind =
     Object.keys(spec).find((field) => field === "csi" || field in reasons) ?? "another kind";
