@@ -59,7 +59,8 @@ export interface RoutingTable {
  * endian), `net/ipv6/route.c: rt6_info_route`.
  */
 export function parseRoutes(ipv4: string, ipv6: string): RoutingTable {
-  const table = new BlockList();
+  // Apart: in one list an IPv6 default route would cover IPv4 as well.
+  const [table4, table6] = [new BlockList(), new BlockList()];
   let isEmpty = true;
   for (const line of ipv4.split("\n").slice(1)) {
     const [device, destination, , flags, , , , mask] = line.trim().split(/\s+/);
@@ -68,7 +69,7 @@ export function parseRoutes(ipv4: string, ipv6: string): RoutingTable {
     }
     const bytes = Buffer.from(destination, "hex").reverse();
     if (bytes.length === 4 && !isLinkLocal(bytes.join("."))) {
-      table.addSubnet(bytes.join("."), prefixOf(mask), "ipv4");
+      table4.addSubnet(bytes.join("."), prefixOf(mask), "ipv4");
       isEmpty = false;
     }
   }
@@ -80,14 +81,20 @@ export function parseRoutes(ipv4: string, ipv6: string): RoutingTable {
     }
     const address = destination.match(/.{4}/g)?.join(":") ?? "::";
     if (!isLinkLocal(address) && !address.startsWith("ff")) {
-      table.addSubnet(address, Number.parseInt(prefix, 16), "ipv6");
+      table6.addSubnet(address, Number.parseInt(prefix, 16), "ipv6");
       isEmpty = false;
     }
   }
   return {
     reaches(host) {
-      const version = isIP(host);
-      return version === 0 ? !isEmpty : table.check(host, version === 4 ? "ipv4" : "ipv6");
+      switch (isIP(host)) {
+        case 4:
+          return table4.check(host, "ipv4");
+        case 6:
+          return table6.check(host, "ipv6");
+        default:
+          return !isEmpty;
+      }
     },
   };
 }

@@ -38,8 +38,10 @@ export function checkpointedServers(items: readonly KubernetesObject[]): Checkpo
     }
     return [];
   });
-  const nodes = items.filter(({ kind }) => kind === "Node");
   const pods = items.filter((item): item is Pod => item.kind === "Pod");
+  // Another node's address must not pass for our own: only the node that the pods ran on counts.
+  const names = new Set(pods.map(({ spec }) => spec.nodeName));
+  const nodes = items.filter(({ kind, metadata }) => kind === "Node" && names.has(metadata.name));
   const nodeAddresses = [
     ...nodes.flatMap((node) =>
       listOf(at(node, "status"), "addresses")

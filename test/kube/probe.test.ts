@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { suite } from "uvu";
 import { probe } from "../../src/kube/probe.ts";
@@ -453,6 +456,63 @@ test("a name of this machine needs no network", async () => {
   const result = await run([named], { networkMs: 5_000, observeNetwork });
   assert.equal(result.verdict, "cold");
   assert.ok(result.waitedMs < 1_000, `waited ${result.waitedMs} ms`);
+});
+
+test("a full queue of connections is a timeout", async () => {
+  // A server that is stopped accepts nothing; its short queue is filled, so that no SYN is answered.
+  const script = `const s = require("node:net").createServer();
+    s.listen({ port: 0, host: "127.0.0.1", backlog: 1 }, () => {
+      console.log(s.address().port);
+      process.kill(process.pid, "SIGSTOP");
+    });`;
+  const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  const [line] = await once(child.stdout, "data");
+  const port = Number(String(line));
+  const fillers = Array.from({ length: 4 }, () => connect(port, "127.0.0.1"));
+  for (const filler of fillers) {
+    filler.on("error", () => undefined);
+  }
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  try {
+    const result = await run([endpoint(port)]);
+    assert.equal(result.outcomes[0]?.kind, "timeout");
+    assert.equal(result.verdict, "cold");
+  } finally {
+    for (const filler of fillers) {
+      filler.destroy();
+    }
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  }
+});
+
+test("an address without a route is unreachable", async () => {
+  // Class E: the kernel has no way to it.
+  const lost = endpoint(6443, { host: "255.255.255.255", own: false, origin: "config" });
+  const result = await run([lost], {
+    observeNetwork: () => ({ addresses: ["192.0.2.7"], hasRouteTo: () => false }),
+    networkMs: 300,
+  });
+  assert.equal(result.outcomes[0]?.kind, "unreachable");
+  assert.match(result.reason, /no route/);
+});
+
+test("after the verdict no timer and no socket is left", async () => {
+  await using silent = await listen(undefined, () => undefined);
+  await using drip = await listen(good, (socket) => {
+    socket.write("HTTP/1.1 500 Oh\r\n\r\n");
+  });
+  const child = spawn(process.execPath, [new URL("./probe-child.ts", import.meta.url).pathname], {
+    env: { PORTS: `${silent.port} ${drip.port}`, CA: ca.certPem },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const chunks: string[] = [];
+  child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk.toString()));
+  const [status] = await once(child, "exit");
+  const { resources, lingeredMs } = JSON.parse(chunks.join(""));
+  assert.equal(status, 0);
+  assert.deepEqual(resources, []);
+  assert.ok(lingeredMs < 100, `the process lived ${lingeredMs} ms after the verdict`);
 });
 
 test("nothing known is cold at once", async () => {
