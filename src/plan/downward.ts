@@ -1,4 +1,5 @@
 import type { Container, Quantity, ResourceFieldSelector } from "../model/kubernetes.ts";
+import { isGoPrintable } from "./go-printable.ts";
 import type { PodContext } from "./pod-context.ts";
 import { divideQuantity, nanoOf } from "./quantity.ts";
 
@@ -125,13 +126,9 @@ const escapes: Readonly<Record<string, string>> = {
 export function quoteGo(text: string): string {
   let quoted = '"';
   for (const character of text.toWellFormed()) {
-    quoted += escapes[character] ?? (isPrintable(character) ? character : escapeRune(character));
+    quoted += escapes[character] ?? (isGoPrintable(character) ? character : escapeRune(character));
   }
   return `${quoted}"`;
-}
-
-function isPrintable(character: string): boolean {
-  return character === " " || /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u.test(character);
 }
 
 function escapeRune(character: string): string {
