@@ -1,4 +1,3 @@
-import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { Failure } from "../errors.ts";
 import { createMarker, removeFile, renameDurably, syncDirectory } from "../host/atomic-file.ts";
@@ -14,6 +13,7 @@ import {
   generationName,
   readNames,
 } from "./layout.ts";
+import { readEntries } from "./store.ts";
 
 /** A boot attempt that was taken: the counter as it stands now. */
 export interface TakenAttempt extends Attempts {
@@ -30,7 +30,7 @@ export interface TakenAttempt extends Attempts {
  * @throws {Failure} E_BOOT_LOOP only when no attempt is left
  */
 export function takeAttempt(dir: string, generation: number): TakenAttempt {
-  const now = readAttempts(dir, generation);
+  const now = readNames(readEntries(dir)).attempts.get(generation);
   const { left, done } = now ?? { left: attemptsPerGeneration, done: 0 };
   if (left === 0) {
     throw new Failure("E_BOOT_LOOP", {
@@ -88,20 +88,12 @@ export function bless(dir: string, generation: number): void {
   removeAttempts(dir, (owner) => owner === generation);
 }
 
-function readAttempts(dir: string, generation: number): Attempts | undefined {
-  try {
-    return readNames(readdirSync(dir)).attempts.get(generation);
-  } catch (error) {
-    throw failureOf(error, { what: "the store cannot be read", where: dir });
-  }
-}
-
 function removeAttempts(dir: string, isWanted: (owner: number) => boolean): void {
+  const names = readEntries(dir).filter((name) => {
+    const owner = attemptsOwner(name);
+    return owner !== undefined && isWanted(owner);
+  });
   try {
-    const names = readdirSync(dir).filter((name) => {
-      const owner = attemptsOwner(name);
-      return owner !== undefined && isWanted(owner);
-    });
     for (const name of names) {
       removeFile(join(dir, name));
     }

@@ -198,7 +198,12 @@ function emptyStore(dir: string, { temporaries }: StoreListing): Failure {
   });
 }
 
-function readEntries(dir: string): readonly string[] {
+/**
+ * The names in a store directory.
+ *
+ * @throws {Failure} E_NO_STORE only when the directory is missing, E_PERMS, E_IO, E_RESOURCES when it cannot be read
+ */
+export function readEntries(dir: string): readonly string[] {
   try {
     return readdirSync(dir);
   } catch (error) {
