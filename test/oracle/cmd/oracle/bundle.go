@@ -1,22 +1,27 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
+	"k8s.io/client-go/tools/record"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	podutil "k8s.io/kubernetes/pkg/api/pod"
 	core "k8s.io/kubernetes/pkg/apis/core"
 	_ "k8s.io/kubernetes/pkg/apis/core/install"
 	corev1 "k8s.io/kubernetes/pkg/apis/core/v1"
 	"k8s.io/kubernetes/pkg/apis/core/validation"
+	"k8s.io/kubernetes/pkg/kubelet/config"
+	kubetypes "k8s.io/kubernetes/pkg/kubelet/types"
 )
 
 // document is what the test sends. Objects are as a person may write them: defaults not yet set.
@@ -69,6 +74,19 @@ func readBundle(reader io.Reader) (*bundle, error) {
 		}
 	}
 	return b, nil
+}
+
+// deliver passes the pods through the kubelet's merging of its sources, which writes two annotations on them.
+func (b *bundle) deliver() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	sources := config.NewPodConfig(&record.FakeRecorder{}, noObserver{})
+	channel := reflect.ValueOf(sources.Channel(ctx, kubetypes.ApiserverSource))
+	// The channel's element type is not exported, its field is.
+	update := reflect.New(channel.Type().Elem()).Elem()
+	update.FieldByName("Pods").Set(reflect.ValueOf(b.pods))
+	channel.Send(update)
+	<-sources.Updates()
 }
 
 func (b *bundle) add(raw []byte) error {

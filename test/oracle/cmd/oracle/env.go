@@ -29,6 +29,7 @@ type podView struct {
 	// Refused is the apiserver's reason not to take the pod at all.
 	Refused    string          `json:"refused,omitempty"`
 	Hostname   string          `json:"hostname"`
+	Domain     string          `json:"domain"`
 	Error      string          `json:"error,omitempty"`
 	Containers []containerView `json:"containers"`
 	Pod        *v1.Pod         `json:"pod"`
@@ -64,6 +65,7 @@ func environments(reader io.Reader) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.deliver()
 	return b.view(b.pods)
 }
 
@@ -86,11 +88,11 @@ func (b *bundle) view(pods []*v1.Pod) (any, error) {
 
 func (b *bundle) viewPod(kl *kubelet.Kubelet, plugins *volume.VolumePluginMgr, pod *v1.Pod) podView {
 	view := podView{Namespace: pod.Namespace, Name: pod.Name, Pod: pod, Refused: b.refused[key(pod.Namespace, pod.Name)]}
-	hostname, _, err := kl.GeneratePodHostNameAndDomain(klog.Background(), pod)
+	hostname, domain, err := kl.GeneratePodHostNameAndDomain(klog.Background(), pod)
 	if err != nil {
 		view.Error = err.Error()
 	}
-	view.Hostname = hostname
+	view.Hostname, view.Domain = hostname, domain
 	for index := range pod.Spec.InitContainers {
 		view.Containers = append(view.Containers, b.viewContainer(kl, plugins, pod, &pod.Spec.InitContainers[index], "init"))
 	}

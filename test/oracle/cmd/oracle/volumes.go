@@ -48,6 +48,7 @@ func volumes(dir string, reader io.Reader) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.deliver()
 	_, plugins, err := newKubelet(b, dir)
 	if err != nil {
 		return nil, err
