@@ -62,7 +62,7 @@ export function makeBlob(dir, generator) {
     useSnapshot: false,
     // The loader is one page; what it loads has better caches of its own.
     useCodeCache: false,
-    // NODE_OPTIONS and --node-options stay without effect; SIGUSR1 opens no inspector.
+    // NODE_OPTIONS and --node-options stay without effect; SIGUSR1 is blocked: it opens no inspector.
     execArgv: ["--disable-sigusr1"],
     execArgvExtension: "none",
     assets: Object.fromEntries(assets.map((name) => [name, name])),
