@@ -53,9 +53,9 @@ export class AnchoredDir implements Disposable {
     return new AnchoredDir(openSync(`${this.self}/..`, directoryOnly));
   }
 
-  /** Makes a directory that must not exist, mode 0700, and opens it. */
-  makeChild(name: string): AnchoredDir {
-    mkdirSync(this.at(name), 0o700);
+  /** Makes a directory that must not exist, and opens it. The umask applies; setgid is inherited. */
+  makeChild(name: string, mode = 0o700): AnchoredDir {
+    mkdirSync(this.at(name), mode);
     return this.openChild(name);
   }
 

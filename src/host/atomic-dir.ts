@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, symlinkSync, writeFileSync } from "node:fs";
 import type { VolumeEntry } from "../model/plan.ts";
 import type { AnchoredDir } from "./anchored-dir.ts";
-import { applyLinkOwner, applyOwner, type Owner } from "./ownership.ts";
+import { applyDirectoryOwner, applyLinkOwner, applyOwner, type Owner } from "./ownership.ts";
 import { TreeCursor } from "./tree-cursor.ts";
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
@@ -10,9 +10,9 @@ const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
  * Builds a tree in a directory that is new, empty and closed to everybody else.
  *
  * Per file: (1) create 0600 with O_EXCL, (2) mode, (3) owner, (4) bytes, so that no byte is ever
- * readable to anyone whom the final mode and owner do not name. Directories get mode and owner last,
- * the deepest first: a setgid directory would hand its group to what is created in it, and one that
- * was given away could no longer be entered. An entry "." sets the directory itself, last of all.
+ * readable to anyone whom the final mode and owner do not name. Directories are made with their mode
+ * (the umask is the caller's), and get their owner last, the deepest first: one that was given away
+ * could no longer be entered. An entry "." sets the directory itself, last of all.
  *
  * Not atomic: the caller makes the tree visible by renaming it.
  */
@@ -28,7 +28,7 @@ export function buildTree(dir: AnchoredDir, entries: readonly VolumeEntry[], own
     }
   }
   for (const entry of directories.reverse()) {
-    applyOwner(cursor.enter(entry.path).fd, entry, owner);
+    applyDirectoryOwner(cursor.enter(entry.path).fd, entry, owner);
   }
 }
 
@@ -38,7 +38,7 @@ function create(cursor: TreeCursor, entry: VolumeEntry, owner: Owner): void {
   const { dir, name } = cursor.locate(entry.path);
   switch (entry.kind) {
     case "directory":
-      dir.makeChild(name)[Symbol.dispose]();
+      dir.makeChild(name, entry.mode & 0o1777)[Symbol.dispose]();
       return;
     case "link": {
       const path = dir.at(name);

@@ -28,17 +28,37 @@ export function applyOwner(fd: number, entry: Attributes, owner: Owner): void {
   if (owner.canOwn) {
     fchownSync(fd, entry.uid, entry.gid);
   }
-  if (entry.mode > 0o777 && (fstatSync(fd).mode & 0o7777) !== entry.mode) {
+  checkSpecialBits(fd, entry);
+}
+
+function checkSpecialBits(fd: number, { mode }: Attributes): void {
+  if (mode > 0o777 && (fstatSync(fd).mode & 0o7777) !== mode) {
     throw Object.assign(new Error("setgid or sticky did not take"), { code: "EPERM" });
   }
 }
 
-/** As `applyOwner`, for a directory that may already belong to somebody else. */
+/**
+ * As `applyOwner`, for a directory that may have its mode from birth.
+ *
+ * A sandbox (systemd's RestrictSUIDSGID=) refuses every chmod with the setgid bit; a directory made in
+ * a setgid directory has the bit all the same. So the mode is set only where it is not right already.
+ */
+export function applyDirectoryOwner(fd: number, entry: Attributes, owner: Owner): void {
+  if ((fstatSync(fd).mode & 0o7777) !== entry.mode) {
+    fchmodSync(fd, entry.mode);
+  }
+  if (owner.canOwn) {
+    fchownSync(fd, entry.uid, entry.gid);
+  }
+  checkSpecialBits(fd, entry);
+}
+
+/** As `applyDirectoryOwner`, for a directory that may already belong to somebody else. */
 export function reapplyOwner(fd: number, entry: Attributes, owner: Owner): void {
   if (owner.canOwn) {
     fchownSync(fd, owner.uid, owner.gid);
   }
-  applyOwner(fd, entry, owner);
+  applyDirectoryOwner(fd, entry, owner);
 }
 
 /** Gives a symlink its owner; links have no mode on Linux. */

@@ -96,7 +96,9 @@ export function writeTree(
 }
 
 function applyPods(site: Site, plan: RestorePlan, seLinux: boolean): Omit<Applied, "removed"> {
+  const umask = process.umask(0); // each mode is given exactly, and a directory's counts from its birth
   const staged = plan.pods.map((pod) => stagePod(site, pod)); // (1) (2)
+  process.umask(umask);
   const written = staged.flatMap((pod) => (pod.kind === "staged" ? pod.writtenDirs : []));
   const warnings = seLinux ? labelTrees(written) : []; // (3)
   const outcomes = staged.map((pod) => (pod.kind === "staged" ? showPod(site, pod) : pod)); // (4) (5)

@@ -44,7 +44,7 @@ export function stageVolume(
 ): StagedVolume {
   using volume = openExisting(parent, name);
   if (volume === undefined) {
-    using dir = parent.makeChild(stage);
+    using dir = parent.makeChild(stage, topMode(entries));
     buildTree(dir, entries, owner);
     return { kind: "fresh", name, stage };
   }
@@ -141,6 +141,12 @@ function moveOver(from: string, to: string, makeWay: () => void): void {
     makeWay();
     renameSync(from, to);
   }
+}
+
+/** What mkdir(2) takes of the volume's own mode; setgid is inherited. */
+function topMode(entries: readonly VolumeEntry[]): number {
+  const top = entries.find(({ path }) => path === ".");
+  return top?.kind === "directory" ? top.mode & 0o1777 : 0o700;
 }
 
 function openExisting(parent: AnchoredDir, name: string): AnchoredDir | undefined {
