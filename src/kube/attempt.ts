@@ -200,7 +200,10 @@ async function contextOf(trust: Trust): Promise<SecureContext> {
     return known;
   }
   const { createSecureContext } = await import("node:tls");
-  const base = { ca: trust.caPem ?? [], minVersion: "TLSv1.2" } as const;
+  const { parseBundle } = await import("./certificate.ts");
+  // One certificate that does not parse must not hide those after it.
+  const ca = parseBundle(trust.caPem ?? "").map((authority) => authority.toString());
+  const base = { ca, minVersion: "TLSv1.2" } as const;
   let context: SecureContext;
   try {
     const { certPem, keyPem } = trust.clientCert ?? {};

@@ -79,11 +79,11 @@ export function askEndpoint(
   };
 }
 
-/** Settles only when the finding is a verified answer. */
+/** Settles only when the finding alone makes the boot a warm one. */
 function firstAnswer(finding: Promise<Finding>): Promise<void> {
   return new Promise((resolve) => {
     void finding.then(({ kind }) => {
-      if (kind === "answered") {
+      if (kind === "answered" || kind === "not-yet-valid") {
         resolve();
       }
     });

@@ -24,6 +24,8 @@ export interface CertificateWish {
   readonly sans?: readonly string[];
   readonly from?: Date;
   readonly to?: Date;
+  /** True leaves the key usage out: nothing then forbids that it signs, save that it is no CA. */
+  readonly anyUse?: boolean;
   /** Extended key usage; "none" leaves the extension out. */
   readonly usage?: "server" | "client" | "none";
 }
@@ -41,8 +43,10 @@ export function makeCertificate(wish: CertificateWish): Identity {
   const { issuer, usage = wish.ca === true ? "none" : "server" } = wish;
   const extensions = [
     extension("551d13", wish.ca === true ? sequence(Buffer.from("0101ff", "hex")) : sequence()),
-    extension("551d0f", bits(wish.ca === true ? 0x06 : 0x80)),
   ];
+  if (wish.anyUse !== true) {
+    extensions.push(extension("551d0f", bits(wish.ca === true ? 0x06 : 0x80)));
+  }
   if (usage !== "none") {
     const purpose = usage === "server" ? "2b06010505070301" : "2b06010505070302";
     extensions.push(extension("551d25", sequence(der(0x06, Buffer.from(purpose, "hex")))));

@@ -18,6 +18,7 @@ const otherCa = makeCertificate({ name: "kubernetes", ca: true });
 const sans = ["127.0.0.1", "kubernetes.default.svc"];
 const good = makeCertificate({ name: "kube-apiserver", issuer: ca, sans });
 const middle = makeCertificate({ name: "intermediate", issuer: ca, ca: true });
+const anyUse = makeCertificate({ name: "leaf", issuer: ca, sans, anyUse: true });
 const client = makeCertificate({ name: "system:node:n1", issuer: ca, usage: "client" });
 
 /** As kube-apiserver 1.37 writes it. Source: k8s.io/apiserver v0.37.2 `healthz.go: handleRootHealth`. */
@@ -206,6 +207,14 @@ const cases: readonly Case[] = [
     name: "a certificate signed by a leaf and not valid yet is not trusted",
     identity: signed({ ...early, issuer: good }),
     chain: good.certPem,
+    serve: answer(200),
+    kind: "untrusted",
+    verdict: "cold",
+  },
+  {
+    name: "a certificate signed by a leaf of any use and not valid yet is not trusted",
+    identity: signed({ ...early, issuer: anyUse }),
+    chain: anyUse.certPem,
     serve: answer(200),
     kind: "untrusted",
     verdict: "cold",
@@ -424,6 +433,10 @@ const caCases = [
   { name: "without a CA nothing is trusted", caPem: undefined },
   { name: "with a CA that does not parse nothing is trusted", caPem: "nonsense" },
   { name: "with an empty CA nothing is trusted", caPem: "" },
+  {
+    name: "with a CA that is torn nothing is trusted",
+    caPem: ca.certPem.replace(/\n.{64}\n/, "\n"),
+  },
 ];
 for (const { name, caPem } of caCases) {
   test(name, async () => {
@@ -434,9 +447,9 @@ for (const { name, caPem } of caCases) {
   });
 }
 
-test("a bundle of CAs trusts each of them", async () => {
+test("a bundle of CAs trusts each of them, whatever does not parse among them", async () => {
   await using server = await listen(good, answer(200));
-  const caPem = `${otherCa.certPem}\n# a comment\n${ca.certPem}`;
+  const caPem = `${otherCa.certPem.replace(/\n.{64}\n/, "\n")}${otherCa.certPem}# a comment\n${ca.certPem}`;
   assert.equal((await run([endpoint(server.port)], { caPem })).verdict, "warm");
 });
 
