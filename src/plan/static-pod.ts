@@ -2,6 +2,7 @@ import { Failure } from "../errors.ts";
 import { type Container, isDnsSubdomain, type PodSpec, type Volume } from "../model/kubernetes.ts";
 import { planContainer, planResources } from "./container.ts";
 import { type Environment, planEnvironment } from "./environment.ts";
+import { planGroups } from "./groups.ts";
 import { planHostname, planNames } from "./identity.ts";
 import { kubeletAtLeast, type PodContext, podName, warn } from "./pod-context.ts";
 
@@ -83,6 +84,7 @@ export function planStaticPod(
         ...kept,
         ...planHostname(context),
         ...planDns(context),
+        ...planGroups(context, volumes),
         ...(spec.resources == null
           ? {}
           : { resources: planResources(context, spec.resources, "the pod") }),

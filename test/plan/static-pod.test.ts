@@ -267,7 +267,7 @@ const claims = [
   {
     name: "NFS",
     spec: { nfs: { server: "n", path: "/p", readOnly: true }, mountOptions: ["hard"] },
-    volume: { nfs: { server: "n", path: "/p", readOnly: true } },
+    volume: { nfs: { server: "n", path: "/p" } },
     warnings: ["W_MOUNT_OPTIONS"],
   },
 ];
