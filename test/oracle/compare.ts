@@ -27,6 +27,8 @@ export function comparePods(parent: PodView, copy: PodView): Difference[] {
     expect("hostname", parent.hostname, copy.hostname);
     expect("domain", parent.domain, copy.domain);
   }
+  // What is next to the containers' own groups: a PersistentVolume may bring one.
+  expect("groups", parent.groups ?? [], copy.groups ?? []);
   expect("containers", parent.containers.map(nameOf), copy.containers.map(nameOf));
   for (const [index, left] of parent.containers.entries()) {
     const right = copy.containers[index];
@@ -41,6 +43,7 @@ export function comparePods(parent: PodView, copy: PodView): Difference[] {
     expect(`${at} command`, left.command, right.command);
     expect(`${at} args`, left.args, right.args);
     expect(`${at} ports`, left.ports, right.ports);
+    expect(`${at} limits`, limitsOf(parent, left), limitsOf(copy, right));
     expect(`${at} mounts`, left.mounts.map(seenMount), right.mounts.map(seenMount));
   }
   for (const [path, left, right] of fieldDifferences(parent.pod.spec, copy.pod.spec, "spec")) {
@@ -51,6 +54,12 @@ export function comparePods(parent: PodView, copy: PodView): Difference[] {
 
 function nameOf({ kind, name }: ContainerView): string {
   return `${kind} ${name}`;
+}
+
+function limitsOf({ pod: { spec } }: PodView, { kind, name }: ContainerView): unknown {
+  const containers = spec[kind === "init" ? "initContainers" : "containers"] as readonly Json[];
+  const container = containers.find((one) => one["name"] === name);
+  return (container?.["resources"] as Json | undefined)?.["limits"];
 }
 
 /** A claim and the host path that stands in for it are one source; so are a volume and our tree. */
@@ -96,7 +105,7 @@ const containerFields = new Set([
 function fieldDifferences(parent: Json, copy: Json, path: string): [string, unknown, unknown][] {
   const found: [string, unknown, unknown][] = [];
   for (const field of new Set([...Object.keys(parent), ...Object.keys(copy)])) {
-    const [left, right] = [parent[field], copy[field]];
+    const [left, right] = [parent, copy].map((one) => withoutGroups(field, one[field]));
     if (path === "spec" && (field === "containers" || field === "initContainers")) {
       const [lefts, rights] = [(left ?? []) as Json[], (right ?? []) as Json[]];
       for (const [index, container] of lefts.entries()) {
@@ -112,6 +121,15 @@ function fieldDifferences(parent: Json, copy: Json, path: string): [string, unkn
     }
   }
   return found;
+}
+
+/** Groups are compared as the sandbox has them. */
+function withoutGroups(field: string, value: unknown): unknown {
+  if (field !== "securityContext" || value === undefined) {
+    return value;
+  }
+  const { supplementalGroups: _, ...rest } = value as Json;
+  return rest;
 }
 
 /** Pure. The differences between the kubelet's volume and our tree. */

@@ -44,7 +44,10 @@ export function generateContainers(choose: Random, sources: Sources): Containers
       ? { ...one(name), restartPolicy: "Always", ...ports(choose, name) }
       : one(name),
   );
-  const securityContext = { ...podUser, ...group };
+  const groups = choose.chance(0.2)
+    ? { supplementalGroups: choose.pick([[7], [4242, 8], []]) }
+    : {};
+  const securityContext = { ...podUser, ...group, ...groups };
   return {
     containers,
     ...(initContainers.length > 0 ? { initContainers } : {}),

@@ -106,7 +106,11 @@ function claims(namespace: string, objects: Json[]): string[] {
       {
         apiVersion: "v1",
         kind: "PersistentVolume",
-        metadata: { name: volume },
+        metadata: {
+          name: volume,
+          // The kubelet gives such a group to the pod.
+          annotations: name === "host-claim" ? { "pv.beta.kubernetes.io/gid": "4242" } : {},
+        },
         spec: {
           ...source,
           accessModes: ["ReadWriteOnce"],

@@ -47,8 +47,8 @@ function mounts(choose: Random, volumeNames: readonly string[]): Json[] {
         ...(choose.chance(0.15)
           ? { subPath: choose.pick(["A", "dir", "dir/a", "absent", "dir//a"]) }
           : {}),
-        ...(choose.chance(0.08)
-          ? { subPathExpr: choose.pick(["$(A)", "x-$(POD_NAME)", "$$(A)", "plain"]) }
+        ...(choose.chance(0.03)
+          ? { subPathExpr: choose.pick(["$(A)", "x-$(POD_NAME)", "$$(A)", "plain", "$(A)/$(B)"]) }
           : {}),
       };
     })
@@ -157,7 +157,12 @@ function projectedSources(choose: Random, sources: Sources): Json[] {
 }
 
 /** Containers that every pod, or some pod, has; "setup" and "sidecar" are init containers. */
-const owners = ["main", "main", "main", "main", "main", "main", "main", "setup", "sidecar"] as const;
+const owners: readonly [string, ...string[]] = [
+  "main",
+  ...Array<string>(27).fill("main"),
+  "setup",
+  "sidecar",
+];
 
 const fileFields = [
   "metadata.name",
@@ -169,7 +174,7 @@ const fileFields = [
   "metadata.annotations",
   ...labelKeys.map((key) => `metadata.labels['${key}']`),
   ...annotationKeys.map((key) => `metadata.annotations['${key}']`),
-] as const as readonly [string, ...string[]];
+] as unknown as readonly [string, ...string[]];
 
 function downwardItems(choose: Random, paths: readonly string[]): Json[] {
   return paths.map((path) => ({

@@ -64,6 +64,8 @@ export interface PodView {
   readonly hostname: string;
   /** Of the pod's entry in its hosts file. */
   readonly domain: string;
+  /** Supplemental groups of the sandbox, sorted. */
+  readonly groups: readonly number[] | null;
   readonly containers: readonly ContainerView[];
   readonly pod: { readonly metadata: Json; readonly spec: Json };
 }

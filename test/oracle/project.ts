@@ -1,15 +1,26 @@
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { asStored } from "../../src/capture/as-stored.ts";
 import { parseCheckpoint } from "../../src/model/checkpoint.ts";
-import type { PodPlan, RestorePlan, VolumeEntry } from "../../src/model/plan.ts";
+import type { Skip, VolumeEntry } from "../../src/model/plan.ts";
 import { planRestore } from "../../src/plan/restore.ts";
 import { askCopies, type Bundle, type CopiesView, type Entry, type Json } from "./oracle.ts";
+import { listTree } from "./tree.ts";
 
-/** Plans the restore of every pod of the bundle, with its tokens. */
-export function planBundle(bundle: Bundle): RestorePlan {
+/** What our side made of a bundle. */
+export interface Projection {
+  readonly skipped: readonly Skip[];
+  /** What a kubelet without an apiserver makes of the manifests. */
+  readonly copies: CopiesView;
+  /** The tree at a host path; undefined when there is none. */
+  readonly tree: (hostPath: string) => readonly Entry[] | undefined;
+}
+
+/** Plans the restore of every pod of the bundle, with its tokens; writes nothing but the manifests. */
+export function projectByPlan(oracle: string, bundle: Bundle): Projection {
   const items = bundle.objects.map((object) => asStored(object as Json));
   const checkpoint = parseCheckpoint({
     apiVersion: "blackstart.dev/v1",
@@ -20,32 +31,71 @@ export function planBundle(bundle: Bundle): RestorePlan {
     tokens: bundle.tokens.map((token) => ({ ...token, expiresAt: "2027-11-25T08:00:00Z" })),
     items,
   });
-  return planRestore(checkpoint, {
+  const plan = planRestore(checkpoint, {
     generation: 1,
     secretEnv: "inline",
     kubeletVersion: "v1.37.2",
     now: new Date("2026-11-25T09:00:00Z"),
   });
-}
-
-/** What a kubelet without an apiserver makes of the plan's manifests. */
-export function askPlanned(file: string, plan: RestorePlan, bundle: Bundle): CopiesView {
-  const dir = mkdtempSync(join(tmpdir(), "oracle-manifests-"));
-  try {
+  const trees = new Map(
+    plan.pods.flatMap(({ volumes }) => volumes).map(({ dir, entries }) => [dir, entries]),
+  );
+  return inTemporary((dir) => {
     mkdirSync(join(dir, "manifests"));
     for (const { manifest } of plan.pods) {
       writeFileSync(join(dir, "manifests", basename(manifest.file)), manifest.text);
     }
-    const node = bundle.objects.filter((object) => (object as Json)["kind"] === "Node");
-    return askCopies(file, join(dir, "manifests"), { ...bundle, objects: node, gates: {} });
+    return {
+      skipped: plan.skipped,
+      copies: askCopies(oracle, join(dir, "manifests"), nodeOnly(bundle)),
+      tree: (hostPath) => trees.get(hostPath)?.map(asListed),
+    };
+  });
+}
+
+/** Runs `blackstart render` on the bundle's objects, which hold no tokens, and passes what it wrote to `look`. */
+export function withRendered(
+  oracle: string,
+  bundle: Bundle,
+  look: (rendered: Projection) => void,
+): void {
+  inTemporary((dir) => {
+    const input = join(dir, "objects.json");
+    const out = join(dir, "out");
+    writeFileSync(input, JSON.stringify({ apiVersion: "v1", kind: "List", items: bundle.objects }));
+    const main = join(import.meta.dirname, "../../src/main.ts");
+    const options = ["--node", bundle.node, "--select", "all", "--out", out, "-o", "json"];
+    const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
+    const run = spawnSync(process.execPath, [main, "render", "--from", input, ...options], {
+      encoding: "utf8",
+      maxBuffer: 1 << 30,
+      env,
+    });
+    if (run.status !== 0) {
+      throw new Error(`render ends with ${run.status}: ${run.stderr}`);
+    }
+    const { skipped } = JSON.parse(run.stdout) as { readonly skipped: readonly Skip[] };
+    look({
+      skipped,
+      copies: askCopies(oracle, join(out, "run/blackstart/manifests"), nodeOnly(bundle)),
+      tree: (path) => (existsSync(join(out, path)) ? listTree(join(out, path)) : undefined),
+    });
+  });
+}
+
+function inTemporary<T>(use: (dir: string) => T): T {
+  const dir = mkdtempSync(join(tmpdir(), "oracle-"));
+  try {
+    return use(dir);
   } finally {
     rmSync(dir, { recursive: true });
   }
 }
 
-/** Pure. A planned volume as the oracle lists one; undefined when the plan has no such volume. */
-export function plannedTree(pod: PodPlan, volume: string): readonly Entry[] | undefined {
-  return pod.volumes.find(({ name }) => name === volume)?.entries.map(asListed);
+/** At a cold boot a kubelet knows its node, with the gates of its own configuration. */
+function nodeOnly(bundle: Bundle): Bundle {
+  const objects = bundle.objects.filter((object) => (object as Json)["kind"] === "Node");
+  return { ...bundle, objects, tokens: [], gates: {} };
 }
 
 function asListed(entry: VolumeEntry): Entry {

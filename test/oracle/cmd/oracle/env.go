@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -27,9 +29,11 @@ type podView struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
 	// Refused is the apiserver's reason not to take the pod at all.
-	Refused    string          `json:"refused,omitempty"`
-	Hostname   string          `json:"hostname"`
-	Domain     string          `json:"domain"`
+	Refused  string `json:"refused,omitempty"`
+	Hostname string `json:"hostname"`
+	Domain   string `json:"domain"`
+	// Groups are those that the sandbox adds to a container's own.
+	Groups     []int64         `json:"groups"`
 	Error      string          `json:"error,omitempty"`
 	Containers []containerView `json:"containers"`
 	Pod        *v1.Pod         `json:"pod"`
@@ -93,6 +97,7 @@ func (b *bundle) viewPod(kl *kubelet.Kubelet, plugins *volume.VolumePluginMgr, p
 		view.Error = err.Error()
 	}
 	view.Hostname, view.Domain = hostname, domain
+	view.Groups = b.groups(pod)
 	for index := range pod.Spec.InitContainers {
 		view.Containers = append(view.Containers, b.viewContainer(kl, plugins, pod, &pod.Spec.InitContainers[index], "init"))
 	}
@@ -100,6 +105,27 @@ func (b *bundle) viewPod(kl *kubelet.Kubelet, plugins *volume.VolumePluginMgr, p
 		view.Containers = append(view.Containers, b.viewContainer(kl, plugins, pod, &pod.Spec.Containers[index], "container"))
 	}
 	return view
+}
+
+// groups adds what PersistentVolumes bring, as the volume manager and kuberuntime_sandbox_linux.go do.
+func (b *bundle) groups(pod *v1.Pod) []int64 {
+	groups := map[int64]bool{}
+	if pod.Spec.SecurityContext != nil {
+		for _, group := range pod.Spec.SecurityContext.SupplementalGroups {
+			groups[group] = true
+		}
+	}
+	mounted, _, _ := volumeutil.GetPodVolumeNames(pod, false)
+	for index := range pod.Spec.Volumes {
+		spec, err := b.volumeSpec(pod, &pod.Spec.Volumes[index])
+		if err != nil || spec.PersistentVolume == nil || !mounted.Has(pod.Spec.Volumes[index].Name) {
+			continue
+		}
+		if group, extra := extraSupplementalGroup(spec.PersistentVolume.Annotations[volumeutil.VolumeGidAnnotationKey], pod); extra {
+			groups[group] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(groups))
 }
 
 func (b *bundle) viewContainer(kl *kubelet.Kubelet, plugins *volume.VolumePluginMgr, pod *v1.Pod, container *v1.Container, kind string) containerView {

@@ -43,6 +43,9 @@ func makeEnvironmentVariables(kl *kubelet.Kubelet, ctx context.Context, pod *v1.
 //go:linkname makeMounts k8s.io/kubernetes/pkg/kubelet.makeMounts
 func makeMounts(logger klog.Logger, pod *v1.Pod, podDir string, container *v1.Container, hostName, hostDomain string, podIPs []string, podVolumes kubecontainer.VolumeMap, hu hostutil.HostUtils, subpather subpath.Interface, expandEnvs []kubecontainer.EnvVar, supportsRRO bool, imageVolumes kubecontainer.ImageVolumes) ([]kubecontainer.Mount, func(), error)
 
+//go:linkname extraSupplementalGroup k8s.io/kubernetes/pkg/kubelet/volumemanager.getExtraSupplementalGID
+func extraSupplementalGroup(volumeGidValue string, pod *v1.Pod) (int64, bool)
+
 // newKubelet gives a Kubelet that knows just the bundle: enough for environments, mounts and volumes.
 func newKubelet(b *bundle, rootDir string) (*kubelet.Kubelet, *volume.VolumePluginMgr, error) {
 	kl := &kubelet.Kubelet{}
