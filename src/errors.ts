@@ -145,5 +145,9 @@ function describeText({ what, where, found, next }: FailureText): string {
 
 /** True for a Node system error (`ENOENT`, …), whatever threw it. */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException & { code: string } {
-  return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === "string";
+  return (
+    error instanceof Error &&
+    !(error instanceof Failure) &&
+    typeof (error as NodeJS.ErrnoException).code === "string"
+  );
 }

@@ -99,11 +99,7 @@ function readFile(file: string, limit: number): Buffer {
     try {
       const stats = fstatSync(descriptor);
       if (!stats.isFile() && !stats.isFIFO() && !stats.isCharacterDevice()) {
-        throw new Failure("E_NOT_REGULAR", {
-          what: "this cannot be read as a file",
-          where: file,
-          next: "Pass a file, a directory or a pipe",
-        });
+        throw notRegular(file);
       }
       if (stats.size > limit) {
         throw tooBig(file, `${stats.size} bytes`);
@@ -158,6 +154,14 @@ function decodeText(bytes: Buffer, source: string): string {
   }
 }
 
+function notRegular(where: string): Failure {
+  return new Failure("E_NOT_REGULAR", {
+    what: "this cannot be read as a file",
+    where,
+    next: "Pass a file, a directory or a pipe",
+  });
+}
+
 function tooBig(where: string, found: string): Failure {
   return new Failure("E_TOO_BIG", {
     what: `the inputs together exceed ${maxBytes} bytes`,
@@ -186,6 +190,8 @@ function attempt<Result>(path: string, run: () => Result): Result {
           found: error.code,
           next: "Check the path given to --from",
         });
+      case "ENXIO":
+        throw notRegular(where);
       case "EACCES":
       case "EPERM":
         throw new Failure("E_PERMS", {

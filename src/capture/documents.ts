@@ -1,6 +1,7 @@
 import { Failure } from "../errors.ts";
 import { parseJson } from "../model/json.ts";
-import { maxDepth, parseYaml } from "./yaml.ts";
+import { parseYaml } from "./yaml.ts";
+import { maxDepth, parseFailure } from "./yaml-reader.ts";
 
 /** One document of a file. */
 export interface Document {
@@ -39,14 +40,52 @@ interface Part {
 }
 
 async function parsePart({ text, line }: Part, source: string): Promise<readonly Document[]> {
-  const stream = /^\s*[{[]/.test(text) ? parseJsonStream(text) : undefined;
+  const looksLikeJson = /^\s*[{[]/.test(text);
+  const stream = looksLikeJson ? parseJsonStream(text) : undefined;
   const documents = stream?.map((document) => ({
     value: document.value,
     line: line + document.line - 1,
-  })) ?? [{ value: await parseYaml(text, source, line), line: line + leadingLines(text) }];
+  })) ?? [
+    {
+      value: looksLikeJson
+        ? await parseFlow(text, source, line)
+        : await parseYaml(text, source, line),
+      line: line + leadingLines(text),
+    },
+  ];
   return documents
     .filter(({ value }) => value !== undefined && value !== null)
     .map((document) => ({ ...document, value: boundDepth(document.value, source, document.line) }));
+}
+
+/** YAML in braces. When it is not that either, it was meant as JSON, and that error says more. */
+async function parseFlow(text: string, source: string, line: number): Promise<unknown> {
+  const jsonError = jsonErrorOf(text, source, line);
+  if (text.length > 1_048_576) {
+    throw jsonError;
+  }
+  try {
+    return await parseYaml(text, source, line);
+  } catch (error) {
+    throw error instanceof Failure && error.code === "E_PARSE" ? jsonError : error;
+  }
+}
+
+function jsonErrorOf(text: string, source: string, line: number): Failure {
+  try {
+    parseJson(text);
+  } catch (error) {
+    // The message may quote the text; only its position and this one cause are taken from it.
+    const message = error instanceof Error ? error.message : "";
+    if (/end of JSON input|Unterminated string/.test(message)) {
+      return parseFailure(source, line + countLines(text), "the JSON text is cut off");
+    }
+    const position = /at position (\d+)/.exec(message)?.[1];
+    const before = text.slice(0, position === undefined ? 0 : Number(position));
+    const at = position === undefined ? line + leadingLines(text) : line + countLines(before);
+    return parseFailure(source, at, "the JSON text has a syntax error");
+  }
+  return parseFailure(source, line, "the JSON text has a syntax error");
 }
 
 /** Splits at lines that start with `---`; only a comment may follow, as kubectl demands. */

@@ -45,20 +45,22 @@ export function matchesLabels(
   requirements: readonly Requirement[],
   labels: Readonly<Record<string, string>>,
 ): boolean {
-  return requirements.every((requirement) => {
-    const { kind, key } = requirement;
-    const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
-    switch (kind) {
-      case "exists":
-        return value !== undefined;
-      case "absent":
-        return value === undefined;
-      case "in":
-        return value !== undefined && requirement.values.includes(value);
-      case "notin":
-        return value === undefined || !requirement.values.includes(value);
-    }
-  });
+  return requirements.every((requirement) => isMet(requirement, labels));
+}
+
+function isMet(requirement: Requirement, labels: Readonly<Record<string, string>>): boolean {
+  const { kind, key } = requirement;
+  const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
+  switch (kind) {
+    case "exists":
+      return value !== undefined;
+    case "absent":
+      return value === undefined;
+    case "in":
+      return value !== undefined && requirement.values.includes(value);
+    case "notin":
+      return value === undefined || !requirement.values.includes(value);
+  }
 }
 
 /** Splits at commas outside of parentheses. */

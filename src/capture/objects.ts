@@ -113,8 +113,18 @@ function parseStored(value: JsonObject, place: string): KubernetesObject {
       throw error;
     }
     const where = [place, error.text.where].filter((part) => part !== undefined).join(", ");
-    throw new Failure(error.code, { ...error.text, where });
+    const next = wantsText(error) ? "In YAML put yes, no, on, y and numbers in quotes" : undefined;
+    throw new Failure(error.code, {
+      ...error.text,
+      where,
+      ...(next === undefined ? {} : { next }),
+    });
   }
+}
+
+/** True where a text was expected: in hand-written YAML nearly always a word without its quotes. */
+function wantsText({ text }: Failure): boolean {
+  return text.found === "expected string";
 }
 
 function notAnObject(where: string, found: string, next: string): Failure {

@@ -52,6 +52,30 @@ export function resolveScalar(text: string): Scalar {
   return integerOf(plain) ?? (float.test(plain) ? floatOf(plain) : undefined) ?? asText;
 }
 
+/** Pure. The meaning of a scalar with an explicit tag; undefined where its text does not fit the tag. */
+export function resolveTagged(tag: string, text: string): Scalar | undefined {
+  const scalar = resolveScalar(text);
+  switch (tag) {
+    case "!!null":
+      return scalar.kind === "null" ? scalar : undefined;
+    case "!!bool":
+      return scalar.kind === "boolean" ? scalar : undefined;
+    case "!!int":
+      return scalar.kind === "integer" ? scalar : undefined;
+    case "!!float":
+      return scalar.kind === "float" || scalar.kind === "integer" ? scalar : undefined;
+    case "!!binary": {
+      const base64 = text.replaceAll(/[\r\n]/g, "");
+      const bytes = Buffer.from(base64, "base64");
+      return bytes.toString("base64") === base64
+        ? { kind: "text", value: bytes.toString("utf8") }
+        : undefined;
+    }
+    default:
+      return { kind: "text", value: text };
+  }
+}
+
 /** Pure. The JSON value; undefined where JSON has none (infinities, not a number). */
 export function scalarValue(scalar: Scalar): unknown {
   switch (scalar.kind) {

@@ -1,9 +1,9 @@
-import type { Node, Scalar as ScalarNode } from "yaml";
+import type { Lexer, Node } from "yaml";
 import { Failure } from "../errors.ts";
-import { resolveScalar, type Scalar, scalarKey, scalarValue } from "./yaml-scalar.ts";
+import { maxDepth, parseFailure, YamlReader } from "./yaml-reader.ts";
 
-/** Deeper than any Kubernetes object, shallow enough for every recursion over one. */
-export const maxDepth = 500;
+/** About 4 MiB of usual YAML; a token takes up to 500 bytes of memory. */
+const maxTokens = 2_000_000;
 
 /**
  * Parses one YAML document to the JSON value that kubectl makes of it.
@@ -13,7 +13,8 @@ export const maxDepth = 500;
  * @param source    the file's name, for messages
  * @param firstLine line of the file on which `text` starts, from 1
  * @throws {Failure} E_PARSE only when the text is not YAML, nests too deeply, repeats a key or expands
- *   aliases out of proportion; names the line and never quotes the text
+ *   aliases out of proportion; names the line and never quotes the text. E_TOO_BIG only when the
+ *   document has more than 2,000,000 tokens
  */
 export async function parseYaml(text: string, source: string, firstLine: number): Promise<unknown> {
   // Boot never reads YAML: the parser is loaded only by who does.
@@ -26,6 +27,7 @@ export async function parseYaml(text: string, source: string, firstLine: number)
     const line = firstLine + text.slice(0, control.index).split("\n").length - 1;
     throw parseFailure(source, line, "a control character");
   }
+  checkTokens(new yaml.Lexer(), text, `${source}:${firstLine}`);
   const documents = withinStack(source, firstLine, () =>
     yaml.parseAllDocuments(text, {
       schema: "failsafe",
@@ -52,198 +54,11 @@ export async function parseYaml(text: string, source: string, firstLine: number)
     return undefined;
   }
   const { contents } = document;
-  return withinStack(source, firstLine, () => new Reader(yaml, source, lineOf).read(contents));
+  return withinStack(source, firstLine, () => new YamlReader(yaml, source, lineOf).read(contents));
 
   function isEmptyDocument(node: Node): boolean {
     return yaml.isScalar(node) && node.tag === undefined && node.source === "";
   }
-}
-
-/** Turns the syntax tree of one document into a value; anchors are those met so far, as in YAML. */
-class Reader {
-  readonly #yaml: typeof import("yaml");
-  readonly #source: string;
-  readonly #lineOf: (offset: number) => number;
-  readonly #anchors = new Map<string, Node>();
-  readonly #open = new Set<Node>();
-  #nodes = 0;
-  #aliased = 0;
-  #aliasDepth = 0;
-
-  constructor(yaml: typeof import("yaml"), source: string, lineOf: (offset: number) => number) {
-    this.#yaml = yaml;
-    this.#source = source;
-    this.#lineOf = lineOf;
-  }
-
-  read(node: unknown, depth = 0): unknown {
-    const { isAlias, isMap, isNode, isScalar, isSeq } = this.#yaml;
-    if (!isNode(node)) {
-      return null;
-    }
-    this.#count(node, depth);
-    if (isAlias(node)) {
-      return this.#readAlias(node, node.source, depth);
-    }
-    this.#note(node);
-    if (isScalar(node)) {
-      const scalar = this.#scalar(node);
-      const value = scalarValue(scalar);
-      return value === undefined ? this.#fail(node, "a number that JSON cannot hold") : value;
-    }
-    this.#open.add(node);
-    let value: unknown;
-    if (isSeq(node)) {
-      value = node.items.map((item) => this.read(item, depth + 1));
-    } else if (isMap(node)) {
-      const object: Record<string, unknown> = {};
-      this.#fill(object, node, depth, new Set());
-      value = object;
-    }
-    this.#open.delete(node);
-    return value;
-  }
-
-  /** Adds the pairs of a mapping in their order; a merge overrides what precedes it, as in kubectl. */
-  #fill(object: Record<string, unknown>, node: Node, depth: number, seen: Set<string>): void {
-    if (!this.#yaml.isMap(node)) {
-      return;
-    }
-    for (const { key, value } of node.items) {
-      if (this.#isMerge(key)) {
-        for (const map of this.#mergeSources(value, node)) {
-          this.#count(map, depth);
-          this.#note(map);
-          this.#open.add(map);
-          this.#fill(object, map, depth + 1, new Set());
-          this.#open.delete(map);
-        }
-        continue;
-      }
-      const name = this.#key(key, node, depth);
-      if (seen.has(name)) {
-        this.#fail(this.#yaml.isNode(key) ? key : node, "a key that is there twice");
-      }
-      seen.add(name);
-      // Not an assignment: that would set the prototype for a key `__proto__`.
-      Object.defineProperty(object, name, {
-        value: this.read(value, depth + 1),
-        configurable: true,
-        enumerable: true,
-        writable: true,
-      });
-    }
-  }
-
-  #key(key: unknown, parent: Node, depth: number): string {
-    const node = this.#yaml.isAlias(key) ? this.#anchors.get(key.source) : key;
-    if (!this.#yaml.isNode(node)) {
-      return this.#fail(parent, "an empty key");
-    }
-    this.#count(node, depth);
-    this.#note(node);
-    const name = this.#yaml.isScalar(node) ? scalarKey(this.#scalar(node)) : undefined;
-    return name ?? this.#fail(node, "a key that is not a name");
-  }
-
-  #isMerge(key: unknown): boolean {
-    return (
-      this.#yaml.isScalar(key) &&
-      key.value === "<<" &&
-      (key.tag === "tag:yaml.org,2002:merge" || (key.tag === undefined && key.type === "PLAIN"))
-    );
-  }
-
-  /** The mappings that `<<` names, in the order in which the later overrides the earlier. */
-  #mergeSources(value: unknown, parent: Node): Node[] {
-    const { isAlias, isMap, isSeq } = this.#yaml;
-    const listed = isSeq(value) ? [...value.items].reverse() : [value];
-    return listed.map((item) => {
-      const map = isAlias(item) ? this.#anchors.get(item.source) : item;
-      if (!isMap(map) || this.#open.has(map)) {
-        return this.#fail(parent, "`<<` takes a mapping or a list of mappings");
-      }
-      return map;
-    });
-  }
-
-  #readAlias(node: Node, name: string, depth: number): unknown {
-    const target = this.#anchors.get(name);
-    if (target === undefined || this.#open.has(target)) {
-      return this.#fail(node, "an alias of nothing before it");
-    }
-    this.#aliasDepth += 1;
-    const value = this.read(target, depth);
-    this.#aliasDepth -= 1;
-    return value;
-  }
-
-  #scalar(node: ScalarNode): Scalar {
-    const text = String(node.value ?? "");
-    const tag = node.tag?.replace("tag:yaml.org,2002:", "!!");
-    if (tag === undefined) {
-      return node.type === "PLAIN" ? resolveScalar(text) : { kind: "text", value: text };
-    }
-    const scalar = resolveScalar(text);
-    switch (tag) {
-      case "!!null":
-      case "!!int":
-      case "!!bool":
-      case "!!float": {
-        const wanted = {
-          "!!null": "null",
-          "!!int": "integer",
-          "!!bool": "boolean",
-          "!!float": "float",
-        };
-        return scalar.kind === wanted[tag] || (tag === "!!float" && scalar.kind === "integer")
-          ? scalar
-          : this.#fail(node, `a value that is not ${tag}`);
-      }
-      case "!!binary": {
-        const base64 = text.replaceAll(/[\r\n]/g, "");
-        const bytes = Buffer.from(base64, "base64");
-        return bytes.toString("base64") === base64
-          ? { kind: "text", value: bytes.toString("utf8") }
-          : this.#fail(node, "a !!binary value that is not base64");
-      }
-      default:
-        return { kind: "text", value: text };
-    }
-  }
-
-  #note(node: Node): void {
-    if (!this.#yaml.isAlias(node) && "anchor" in node && typeof node.anchor === "string") {
-      this.#anchors.set(node.anchor, node);
-    }
-  }
-
-  /** Limits as go-yaml has them: at most 99 % of a small document's nodes may come from aliases. */
-  #count(node: Node, depth: number): void {
-    this.#nodes += 1;
-    this.#aliased += this.#aliasDepth > 0 ? 1 : 0;
-    if (depth > maxDepth) {
-      this.#fail(node, `nesting deeper than ${maxDepth} levels`);
-    }
-    const share = this.#aliased / this.#nodes;
-    const allowed = 0.99 - 0.89 * Math.min(1, Math.max(0, (this.#nodes - 400_000) / 3_600_000));
-    if (this.#aliased > 100 && this.#nodes > 1_000 && share > allowed) {
-      this.#fail(node, "aliases that expand out of proportion");
-    }
-  }
-
-  #fail(node: Node, found: string): never {
-    throw parseFailure(this.#source, this.#lineOf(node.range?.[0] ?? 0), found);
-  }
-}
-
-function parseFailure(source: string, line: number, found: string): Failure {
-  return new Failure("E_PARSE", {
-    what: "this is neither JSON nor YAML as kubectl reads it",
-    where: `${source}:${line}`,
-    found,
-    next: "Correct the file",
-  });
 }
 
 /** Runs a recursion over untrusted nesting; running out of stack is the input's fault, not a bug. */
@@ -255,5 +70,23 @@ function withinStack<Result>(source: string, line: number, run: () => Result): R
       throw parseFailure(source, line, `nesting deeper than ${maxDepth} levels`);
     }
     throw error;
+  }
+}
+
+function checkTokens(lexer: Lexer, text: string, where: string): void {
+  if (text.length < maxTokens / 2) {
+    return;
+  }
+  let tokens = 0;
+  for (const _ of lexer.lex(text)) {
+    tokens += 1;
+    if (tokens > maxTokens) {
+      throw new Failure("E_TOO_BIG", {
+        what: "one YAML document is too large to be parsed",
+        where,
+        found: `more than ${maxTokens} tokens`,
+        next: "Pass it as JSON (`kubectl get -o json`) or in several documents",
+      });
+    }
   }
 }
