@@ -120,8 +120,9 @@ fuzz(
     const random = seeded(seed);
     const outcomes = new Map<string, number>();
     for (let round = 0; round < rounds; round += 1) {
-      const copy = parseJson(JSON.stringify(items)) as unknown[];
-      // Mostly one pod alone, so that the damage is not hidden behind another object's.
+      // A few pods only, so that the damage of one is not hidden behind another's.
+      const chosen = [...random.some(pods ?? [], 3, 1), ...others.flat()];
+      const copy = parseJson(JSON.stringify(chosen)) as unknown[];
       for (let times = 1 + random.int(3); times > 0; times -= 1) {
         damage(copy[random.int(random.chance(0.7) ? 1 : copy.length)], random);
       }
