@@ -17,10 +17,10 @@ export function checkTests(files) {
     if (suite === undefined || last !== `${suite}.run();`) {
       found.push(`${file}: does not end in <suite>.run(); without it no test runs`);
     }
-    if (/\b\w+\.only\(/.test(text)) {
+    if (new RegExp(`^\\s*${suite}\\.only\\(`, "m").test(text)) {
       found.push(`${file}: .only leaves the other tests out`);
     }
-    if (/\b\w+\.before(\.each)?\(/.test(text)) {
+    if (new RegExp(`^\\s*${suite}\\.before(\\.each)?\\(`, "m").test(text)) {
       found.push(`${file}: what a before hook throws is swallowed; set up inside the test`);
     }
     return found;
