@@ -12,16 +12,23 @@ export function checkTests(files) {
       return [];
     }
     const found = [];
-    const suite = text.match(/^const (\w+) = suite(?:<.*>)?\(/m)?.[1];
+    const suites = [...text.matchAll(/^const (\w+) = suite(?:<.*>)?\(/gm)].map(([, name]) => name);
     const last = text.trimEnd().split("\n").at(-1);
-    if (suite === undefined || last !== `${suite}.run();`) {
+    if (!suites.some((suite) => last === `${suite}.run();`)) {
       found.push(`${file}: does not end in <suite>.run(); without it no test runs`);
     }
-    if (new RegExp(`^\\s*${suite}\\.only\\(`, "m").test(text)) {
-      found.push(`${file}: .only leaves the other tests out`);
-    }
-    if (new RegExp(`^\\s*${suite}\\.before(\\.each)?\\(`, "m").test(text)) {
-      found.push(`${file}: what a before hook throws is swallowed; set up inside the test`);
+    for (const suite of suites) {
+      /** @param {string} call */
+      const has = (call) => new RegExp(`^\\s*${suite}\\.${call}`, "m").test(text);
+      if (suites.length > 1 && !has("run\\(\\);$")) {
+        found.push(`${file}: ${suite} is never run`);
+      }
+      if (has("only\\(")) {
+        found.push(`${file}: .only leaves the other tests out`);
+      }
+      if (has("before(\\.each)?\\(")) {
+        found.push(`${file}: what a before hook throws is swallowed; set up inside the test`);
+      }
     }
     return found;
   });

@@ -149,6 +149,12 @@ const cases: readonly {
     says: /does not end in/,
   },
   {
+    name: "a second suite that never runs is found",
+    file: "test/plan/plan.test.ts",
+    text: 'const a = suite("a");\nconst b = suite("b");\na("works", () => {});\nb.run();\n',
+    says: /a is never run/,
+  },
+  {
     name: ".only is found",
     file: "test/plan/plan.test.ts",
     text: 'const plan = suite("plan");\nplan.only("works", () => {});\nplan.run();\n',
