@@ -113,11 +113,15 @@ function closure(outputs, entry, found) {
 }
 
 /**
+ * A dynamically imported CommonJS package (yaml) is a chunk with a default export alone, which would hide its
+ * names from `(await import("yaml")).parse`: there it becomes the module itself, as Node has it.
+ *
  * @param {string} file
  * @param {string} text
  */
 async function commonJs(file, text) {
-  const { code } = await transform(text, {
+  const whole = text.replace(/\bexport default (require_\w+\(\));/, "module.exports=$1;");
+  const { code } = await transform(whole, {
     sourcefile: file,
     format: "cjs",
     platform: "node",
