@@ -132,6 +132,10 @@ if (process.argv[1] === import.meta.filename) {
     throw new Error("--arch is x64 or arm64");
   }
   ensureInstalled();
-  const name = arch === undefined ? "blackstart" : `blackstart-linux-${arch}`;
-  await buildExecutable(arch ?? hostArch(), join(repository, "dist", name));
+  if (arch === undefined) {
+    rmSync(join(repository, "dist/blackstart.inputs"), { force: true });
+    await buildIfStale();
+  } else {
+    await buildExecutable(arch, join(repository, `dist/blackstart-linux-${arch}`));
+  }
 }
