@@ -2,7 +2,14 @@ import { mkdirSync, statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { paths, under } from "../config.ts";
 import { Exit, type ExitStatus, Failure } from "../errors.ts";
-import { publishFile, removeFile, replaceFile, syncDirectory } from "../host/atomic-file.ts";
+import {
+  makeDirectory,
+  publishFile,
+  removeFile,
+  replaceFile,
+  syncDirectory,
+  temporaryPrefix,
+} from "../host/atomic-file.ts";
 import { reasonsFile } from "../host/credential.ts";
 import { isEncryptedDisk } from "../host/disk-encryption.ts";
 import {
@@ -13,8 +20,9 @@ import {
   slotDirConcerns,
   slotName,
 } from "../host/key-slots.ts";
+import { removeUnfinished } from "../host/lock.ts";
 import { log, print } from "../host/log.ts";
-import { expectedFailure, failureOf, hasErrno } from "../host/system-error.ts";
+import { expectedFailure, failureOf } from "../host/system-error.ts";
 import { encryptCredential } from "../host/systemd-creds.ts";
 import { StoreKey } from "../model/store-key.ts";
 
@@ -61,6 +69,7 @@ export async function keyPublish({ root }: { readonly root: string }): Promise<E
  */
 export function makeKey(root: string, kinds: readonly NewSlot[]): MadeKey {
   const dir = under(root, paths.keys);
+  prepareSlotDir(dir);
   const [existing] = listSlots(root);
   if (existing !== undefined) {
     throw new Failure("E_KEY_EXISTS", {
@@ -69,7 +78,6 @@ export function makeKey(root: string, kinds: readonly NewSlot[]): MadeKey {
       next: "Keep it: without it no checkpoint opens. To begin anew, move its slots and the store away",
     });
   }
-  prepareSlotDir(dir);
   const [concern] = slotDirConcerns(root);
   if (concern !== undefined) {
     throw concern;
@@ -84,16 +92,23 @@ export function makeKey(root: string, kinds: readonly NewSlot[]): MadeKey {
     }
     return { kid: key.kid, slots: made };
   } catch (error) {
-    for (const { file } of made) {
-      removeFile(file);
-    }
+    const left = made.filter(({ file }) => !isRemoved(file)).map(({ file }) => file);
     throw failureOf(error, {
       what: "the key cannot be kept",
       where: dir,
-      remains: "no key was made",
+      remains: left.length === 0 ? "no key was made" : `${left.join(", ")} could not be removed`,
     });
   } finally {
     key.wipe();
+  }
+}
+
+function isRemoved(file: string): boolean {
+  try {
+    removeFile(file);
+    return true;
+  } catch {
+    return false; // The first error is the one to tell.
   }
 }
 
@@ -113,6 +128,7 @@ export function publishKey(root: string): Published {
   try {
     mkdirSync(run, { recursive: true, mode: 0o700 });
     refuseDisk(run);
+    removeUnfinished(run, temporaryPrefix);
     for (const slot of listSlots(root)) {
       const key = tryOpen(slot, root, reasons);
       if (key !== undefined) {
@@ -192,15 +208,14 @@ function tryOpen(slot: KeySlot, root: string, reasons: string[]): StoreKey | und
   }
 }
 
+/** Makes the directory, or settles what a killed run has left in it: no unfinished key, no name that is not durable. */
 function prepareSlotDir(dir: string): void {
   try {
-    mkdirSync(dirname(dir), { recursive: true });
-    mkdirSync(dir, { mode: 0o700 });
-    syncDirectory(dirname(dir));
+    makeDirectory(dir);
+    removeUnfinished(dir, temporaryPrefix);
+    syncDirectory(dir);
   } catch (error) {
-    if (!hasErrno(error, "EEXIST")) {
-      throw failureOf(error, { what: "the key slots cannot be made", where: dir });
-    }
+    throw failureOf(error, { what: "the key slots cannot be made", where: dir });
   }
 }
 

@@ -1,5 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Failure } from "../errors.ts";
 import type { Warning } from "../model/plan.ts";
@@ -14,6 +22,9 @@ export interface Lock extends Disposable {
   /** I_STALE_LOCK when a dead owner's lock was taken over. */
   readonly warnings: readonly Warning[];
 }
+
+/** Names that the lock has on its way. */
+const triesPrefix = ".lock-";
 
 interface Owner {
   readonly pid: number;
@@ -37,6 +48,7 @@ export function acquireLock(dir: string, now: Date = new Date()): Lock {
   const warnings: Warning[] = [];
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
+    removeUnfinished(dir, triesPrefix);
     if (!place(dir, file, mine)) {
       const held = readLock(file);
       const owner = held === undefined ? undefined : parseOwner(held);
@@ -76,9 +88,23 @@ export function isRunning(pid: number): boolean {
   }
 }
 
+/**
+ * Removes what processes that no longer run have left under hidden names, `<prefix><pid>-…`.
+ *
+ * What another that runs has there stays: it may be about to use it.
+ */
+export function removeUnfinished(dir: string, prefix: string): void {
+  for (const name of readdirSync(dir)) {
+    const pid = /^(\d+)-/.exec(name.startsWith(prefix) ? name.slice(prefix.length) : "")?.[1];
+    if (pid !== undefined && (Number(pid) === process.pid || !isRunning(Number(pid)))) {
+      removeQuietly(join(dir, name));
+    }
+  }
+}
+
 /** The lock appears with its contents or not at all; false when somebody's stands there. */
 function place(dir: string, file: string, text: string): boolean {
-  const temporary = join(dir, `.lock-${process.pid}-${randomBytes(4).toString("hex")}`);
+  const temporary = join(dir, `${triesPrefix}${process.pid}-${randomBytes(4).toString("hex")}`);
   try {
     writeFileSync(temporary, text, { flag: "wx", mode: 0o600 });
     linkSync(temporary, file);
@@ -95,7 +121,7 @@ function place(dir: string, file: string, text: string): boolean {
 
 /** Moves a stale lock away; if it was another's fresh one by then, puts that back and gives false. */
 function takeAway(dir: string, file: string, stale: string | undefined): boolean {
-  const aside = join(dir, `.lock-${process.pid}-${randomBytes(4).toString("hex")}`);
+  const aside = join(dir, `${triesPrefix}${process.pid}-${randomBytes(4).toString("hex")}`);
   try {
     renameSync(file, aside);
   } catch (error) {

@@ -1,28 +1,22 @@
 import { randomUUID } from "node:crypto";
-import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
 import { Failure } from "../errors.ts";
-import { publishFile, readRegularFile, replaceFile, syncDirectory } from "../host/atomic-file.ts";
-import { failureOf, hasErrno } from "../host/system-error.ts";
+import { makeDirectory, publishFile, readRegularFile, replaceFile } from "../host/atomic-file.ts";
+import { failureOf } from "../host/system-error.ts";
 import { readIdentity } from "./freshness.ts";
 import { encodeIdentity, type StoreIdentity } from "./identity.ts";
 import { maxHeadBytes, readProtected } from "./serialization.ts";
 import type { OpenedGeneration, StoreListing } from "./store.ts";
 
 /**
- * Makes the store's directory, 0700, if it is missing.
+ * Makes the store's directory, 0700, if it is missing. Durable when it returns.
  *
  * @throws {Failure} E_PERMS, E_READONLY, E_NOSPACE, E_IO when it cannot be made
  */
 export function prepareDirectory(dir: string): void {
   try {
-    mkdirSync(dirname(dir), { recursive: true });
-    mkdirSync(dir, { mode: 0o700 });
-    syncDirectory(dirname(dir));
+    makeDirectory(dir);
   } catch (error) {
-    if (!hasErrno(error, "EEXIST")) {
-      throw failureOf(error, { what: "the store cannot be made", where: dir });
-    }
+    throw failureOf(error, { what: "the store cannot be made", where: dir });
   }
 }
 
