@@ -76,6 +76,28 @@ export const commands: readonly Command[] = [
     },
   },
   {
+    words: ["settle"],
+    summary: "After a cold boot has lasted: give its generation the boot attempts back",
+    description: [
+      "Each cold boot takes one of a generation's three attempts, so that a checkpoint that kills the node is not restored for ever. This gives them back: at once where no API server is among the restored pods, else as soon as one answers. It does not bless the generation.",
+    ],
+    options: { ...globalOptions, output: outputOption },
+    examples: [
+      { line: "settle", says: "what blackstart-settle.timer does ten minutes after a restore" },
+      { line: "settle -v", says: "tells every endpoint that was asked" },
+    ],
+    exits: [
+      exits.notOpen,
+      { status: Exit.unavailable, says: "no apiserver answers yet: the attempts stay as they are" },
+      exits.disk,
+      exits.noKey,
+    ],
+    run: async (values) => {
+      const { settle } = await import("./settle.ts");
+      return settle({ ...globalsOf(values), output: outputOf(values) });
+    },
+  },
+  {
     words: ["render"],
     summary: "Write the exact manifests and volumes that a restore would, anywhere",
     description: [
@@ -137,7 +159,7 @@ export const commands: readonly Command[] = [
     options: { ...globalOptions, output: outputOption },
     examples: [
       { line: "verify", says: "from a timer: the exit status says whether all is well" },
-      { line: "verify -o json --root /mnt", says: "the store of another system's exits.disk" },
+      { line: "verify -o json --root /mnt", says: "the store of another system" },
     ],
     exits: [exits.notOpen, exits.noStore, exits.disk, exits.noKey],
     run: async (values) => {
@@ -184,7 +206,7 @@ export const commands: readonly Command[] = [
     words: ["key", "init"],
     summary: "Make this node's key and keep it in a slot",
     description: [
-      "Makes one random key, and keeps it sealed by the host's systemd credential secret, or in a plain file. A plain file protects nothing from whoever has the exits.disk, so it must be asked for. An existing key is never replaced.",
+      "Makes one random key, and keeps it sealed by the host's systemd credential secret, or in a plain file. A plain file protects nothing from whoever has the disk, so it must be asked for. An existing key is never replaced.",
     ],
     options: {
       ...globalOptions,
@@ -197,7 +219,7 @@ export const commands: readonly Command[] = [
       },
     },
     examples: [
-      { line: "key init", says: "sealed by systemd-creds: the exits.disk alone does not open it" },
+      { line: "key init", says: "sealed by systemd-creds: the disk alone does not open it" },
       { line: "key init --slot plain --root /tmp/try", says: "to try things out" },
     ],
     exits: [
@@ -219,7 +241,7 @@ export const commands: readonly Command[] = [
     options: globalOptions,
     examples: [
       { line: "key publish", says: "what blackstart-key.service does" },
-      { line: "key publish --root /mnt", says: "for another system's exits.disk" },
+      { line: "key publish --root /mnt", says: "for another system" },
     ],
     exits: [{ status: Exit.cantCreat, says: "no slot opens" }, exits.noKey],
     run: async (values) => {

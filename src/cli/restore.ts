@@ -155,10 +155,10 @@ async function project(
   logWarnings(memory.warnings);
   using lock = acquireLock(session.runDir);
   logWarnings(lock.warnings);
-  // Taken before use: a boot that this generation kills must count.
+  // Taken before use: a boot that this generation kills must count. A person who names one has decided.
   if (
     generation !== undefined &&
-    options.from === undefined &&
+    options.generation === undefined &&
     observeProjected(session, staticPodPath)?.generation !== generation
   ) {
     const { left, warnings } = takeAttempt(session.storeDir, generation);

@@ -65,6 +65,15 @@ export function resetAttempts(dir: string): void {
 }
 
 /**
+ * Gives one generation its boot attempts back: a boot with it has lasted. Durable when it returns.
+ *
+ * @throws {Failure} E_READONLY, E_PERMS, E_IO, … when the store cannot be read or written
+ */
+export function settleAttempts(dir: string, generation: number): void {
+  removeAttempts(dir, (owner) => owner === generation);
+}
+
+/**
  * Marks a generation as seen working and gives it its boot attempts back. Repeating it changes nothing.
  *
  * The commit point is the creation of the marker; durable when it returns.
