@@ -175,8 +175,8 @@ function comparable(entry: Entry | undefined): object | undefined {
   };
 }
 
-/** A file with all annotations has one line that tells when the kubelet first saw the pod. */
-function withoutMoment(text: string): string {
+/** Pure. A file with all annotations, without the line that tells when the kubelet first saw the pod. */
+export function withoutMoment(text: string): string {
   return text
     .split("\n")
     .filter((line) => !line.startsWith('kubernetes.io/config.seen="'))

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { asStored } from "../../src/capture/as-stored.ts";
 import { parseCheckpoint } from "../../src/model/checkpoint.ts";
-import type { Skip, VolumeEntry } from "../../src/model/plan.ts";
+import type { RestorePlan, Skip, VolumeEntry } from "../../src/model/plan.ts";
 import { planRestore } from "../../src/plan/restore.ts";
 import { askCopies, type Bundle, type CopiesView, type Entry, type Json } from "./oracle.ts";
 import { listTree } from "./tree.ts";
@@ -19,8 +19,8 @@ export interface Projection {
   readonly tree: (hostPath: string) => readonly Entry[] | undefined;
 }
 
-/** Plans the restore of every pod of the bundle, with its tokens; writes nothing but the manifests. */
-export function projectByPlan(oracle: string, bundle: Bundle): Projection {
+/** Pure. Plans the restore of every pod of the bundle, with its tokens. */
+export function planBundle(bundle: Pick<Bundle, "node" | "objects" | "tokens">): RestorePlan {
   const items = bundle.objects.map((object) => asStored(object as Json));
   const checkpoint = parseCheckpoint({
     apiVersion: "blackstart.dev/v1",
@@ -31,12 +31,17 @@ export function projectByPlan(oracle: string, bundle: Bundle): Projection {
     tokens: bundle.tokens.map((token) => ({ ...token, expiresAt: "2027-11-25T08:00:00Z" })),
     items,
   });
-  const plan = planRestore(checkpoint, {
+  return planRestore(checkpoint, {
     generation: 1,
     secretEnv: "inline",
     kubeletVersion: "v1.37.2",
     now: new Date("2026-11-25T09:00:00Z"),
   });
+}
+
+/** What a kubelet makes of the planned copies; writes nothing but their manifests. */
+export function projectByPlan(oracle: string, bundle: Bundle): Projection {
+  const plan = planBundle(bundle);
   const trees = new Map(
     plan.pods.flatMap(({ volumes }) => volumes).map(({ dir, entries }) => [dir, entries]),
   );
@@ -98,7 +103,8 @@ function nodeOnly(bundle: Bundle): Bundle {
   return { ...bundle, objects, tokens: [], gates: {} };
 }
 
-function asListed(entry: VolumeEntry): Entry {
+/** Pure. A planned entry as the oracle lists one. */
+export function asListed(entry: VolumeEntry): Entry {
   const { path, uid, gid } = entry;
   switch (entry.kind) {
     case "directory":
