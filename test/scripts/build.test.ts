@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   cpSync,
@@ -60,6 +60,24 @@ build(
     });
   },
 );
+
+build("the executable's flags leave the code caches valid, Node's own too", () => {
+  withParts((_dir, parts) => {
+    const { execArgv } = JSON.parse(readFileSync(join(parts, "sea.json"), "utf8"));
+    assert.ok(execArgv.length > 0);
+    for (const [flags, rejected] of [
+      [execArgv, 0],
+      [["--no-opt"], 1],
+    ]) {
+      const { stderr } = spawnSync(pinnedNode(), [...flags, "-e", 'require("crypto")'], {
+        env: { ...cleanEnvironment(), NODE_DEBUG_NATIVE: "CODE_CACHE" },
+        encoding: "utf8",
+      });
+      assert.match(stderr, /is (accepted|rejected)/);
+      assert.equal(Number(/is rejected/.test(stderr)), rejected, flags.join(" "));
+    }
+  });
+});
 
 build("what a boot does not need is not in the script that every process reads", () => {
   withParts((_dir, parts) => {
