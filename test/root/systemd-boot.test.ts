@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
-import { startApiserver } from "./nspawn/apiserver.ts";
+import { knowOtherApiserver, startApiserver } from "./nspawn/apiserver.ts";
 import {
   assertKubeletStarted,
   assertNoSecretOnDisk,
@@ -138,6 +138,32 @@ const cases: readonly {
     },
   },
   {
+    name: "without a network address the wait for one ends, and the pods are restored",
+    prepare: (machine) => knowOtherApiserver(machine),
+    check: (boot) => {
+      assertRestored(boot);
+      assert.match(boot.journal, /probe: cold, this machine had no network address within 1/);
+    },
+  },
+  {
+    name: "restore sees an address and a route without netlink",
+    prepare: (machine) => {
+      knowOtherApiserver(machine);
+      machine.write({
+        "/etc/systemd/network/lan.netdev": "[NetDev]\nName=lan\nKind=veth\n[Peer]\nName=wire\n",
+        "/etc/systemd/network/lan.network": "[Match]\nName=lan\n[Network]\nAddress=10.9.8.1/24\n",
+        "/etc/systemd/network/wire.network":
+          "[Match]\nName=wire\n[Network]\nLinkLocalAddressing=no\n",
+        [`/etc/systemd/system/${restore}.d/lan.conf`]: "[Unit]\nAfter=systemd-networkd.service\n",
+      });
+      ok(machine.run("/bin/systemctl", "enable", "systemd-networkd.service"));
+    },
+    check: (boot) => {
+      assertRestored(boot);
+      assert.match(boot.journal, /probe: cold, no endpoint gave a verified answer within/);
+    },
+  },
+  {
     name: "a warm boot restores nothing",
     prepare: startApiserver,
     check: (boot) => {
@@ -152,6 +178,8 @@ const reason = reasonForNoMachine();
 if (reason === undefined) {
   const machines = new Machines(({ upper, write, run }) => {
     write({ "/objects.json": objects });
+    // As a package's installation does.
+    ok(run("/bin/systemctl", "preset", restore, "blackstart-settle.timer"));
     ok(run("/usr/bin/blackstart", "key", "init"));
     ok(run("/usr/bin/blackstart", "capture", "--from", "/objects.json", "--node", "node1"));
     ok(run("/bin/rm", "/objects.json"));

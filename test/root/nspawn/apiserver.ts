@@ -19,11 +19,11 @@ cat node.crt node.key > node.pem
 chmod 600 *.key node.pem
 `;
 
-const kubeconfig = `apiVersion: v1
+const kubeconfig = (host: string) => `apiVersion: v1
 kind: Config
 clusters:
   - name: c
-    cluster: {server: "https://127.0.0.1:${port}", certificate-authority: /etc/kubernetes/pki/ca.crt}
+    cluster: {server: "https://${host}:${port}", certificate-authority: /etc/kubernetes/pki/ca.crt}
 contexts:
   - name: c
     context: {cluster: c, user: node}
@@ -45,12 +45,22 @@ ExecStartPost=/bin/bash -c 'until (: < /dev/tcp/127.0.0.1/${port}) 2> /dev/null;
 TimeoutStartSec=10
 `;
 
+/** Gives the machine a kubelet's kubeconfig that names another machine, which is off. */
+export function knowOtherApiserver({ run, write }: Machine): void {
+  const { status, output } = run("/bin/bash", "-c", makeCertificates);
+  assert.equal(status, 0, output);
+  write({
+    "/etc/kubernetes/kubelet.conf": kubeconfig("10.9.8.7"),
+    "/etc/blackstart/config.yaml": "probe: {network: 1s, deadline: 2s}\n",
+  });
+}
+
 /** Gives the machine a kubelet's kubeconfig, and an apiserver of that cluster from early in its boot. */
 export function startApiserver({ run, write }: Machine): void {
   const { status, output } = run("/bin/bash", "-c", makeCertificates);
   assert.equal(status, 0, output);
   write({
-    "/etc/kubernetes/kubelet.conf": kubeconfig,
+    "/etc/kubernetes/kubelet.conf": kubeconfig("127.0.0.1"),
     "/etc/systemd/system/apiserver.service": unit,
     "/etc/systemd/system/blackstart-restore.service.d/apiserver.conf":
       "[Unit]\nWants=apiserver.service\n",

@@ -27,24 +27,18 @@ export function install(upper: string): void {
     chmodSync(join(upper, to), mode);
   };
   const units = join(repository, "systemd");
-  for (const name of readdirSync(units).filter((file) => /\.(service|mount)$/.test(file))) {
+  for (const name of readdirSync(units).filter((file) => /\.(service|mount|timer)$/.test(file))) {
     place(join(units, name), `usr/lib/systemd/system/${name}`);
   }
   place(join(units, "blackstart.tmpfiles"), "usr/lib/tmpfiles.d/blackstart.conf");
+  place(join(units, "blackstart.preset"), "usr/lib/systemd/system-preset/80-blackstart.preset");
   place(executable, "usr/bin/blackstart", 0o755);
   for (const name of ["kubelet", "report"]) {
     place(join(here, "guest", name), `usr/local/bin/${name}`, 0o755);
     place(join(here, "guest", `${name}.service`), `etc/systemd/system/${name}.service`);
-  }
-  const wants = join(upper, "etc/systemd/system");
-  // What `systemctl enable` would do.
-  for (const [target, unit] of [
-    ["multi-user.target", "/etc/systemd/system/kubelet.service"],
-    ["multi-user.target", "/etc/systemd/system/report.service"],
-    ["kubelet.service", "/usr/lib/systemd/system/blackstart-restore.service"],
-  ] as const) {
-    mkdirSync(join(wants, `${target}.wants`), { recursive: true });
-    symlinkSync(unit, join(wants, `${target}.wants`, unit.slice(unit.lastIndexOf("/") + 1)));
+    const wants = join(upper, "etc/systemd/system/multi-user.target.wants");
+    mkdirSync(wants, { recursive: true });
+    symlinkSync(`../${name}.service`, join(wants, `${name}.service`));
   }
   mkdirSync(join(upper, "etc/kubernetes/manifests"), { recursive: true });
   mkdirSync(join(upper, "report"));
