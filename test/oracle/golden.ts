@@ -84,7 +84,8 @@ function isTelling(view: PodView, disk: PodVolumes): boolean {
   // No copy can have a dotted host name beside a subdomain (W_HOSTNAME).
   const isNamed = !view.hostname.includes(".") || view.pod.spec["subdomain"] === undefined;
   const text = JSON.stringify(view);
-  const isShort = text.length < 16_000 && !/base64|\\u0000/.test(text);
+  // Neither can bytes that are no text be in a manifest, and odd paths we refuse.
+  const isShort = text.length < 16_000 && !/base64|\\u0000|slashed|slash\/"/.test(text);
   return failed === undefined && isNamed && trees.length >= 2 && isShort;
 }
 
