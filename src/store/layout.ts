@@ -57,6 +57,11 @@ export function attemptsOwner(name: string): number | undefined {
   return parseNumber(/^attempts-(\d{20})\+/.exec(name)?.[1]);
 }
 
+/** Pure. The generation that a mark, a boot counter or a blessing, belongs to. */
+export function markOwner(name: string): number | undefined {
+  return attemptsOwner(name) ?? parseNumber(/^blessed-(\d{20})$/.exec(name)?.[1]);
+}
+
 /** Pure. Sorts the entries of a store directory by meaning; a name that only looks like ours is ignored. */
 export function readNames(entries: readonly string[]): StoreNames {
   const generations: number[] = [];

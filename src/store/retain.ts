@@ -6,7 +6,7 @@ import { isRunning } from "../host/lock.ts";
 import { expectedFailure, hasErrno } from "../host/system-error.ts";
 import type { Warning } from "../model/plan.ts";
 import type { KeyRing } from "../model/store-key.ts";
-import { attemptsOwner, blessedName, generationName } from "./layout.ts";
+import { generationName, markOwner, readNames } from "./layout.ts";
 import { type Proof, planQuarantine, planRetention } from "./retention.ts";
 import { listGenerations, openGeneration } from "./store.ts";
 
@@ -42,7 +42,7 @@ export function retain(dir: string, keep: number, keys: KeyRing, node: string): 
       prove(dir, generation, keys, node),
     );
     for (const generation of plan.remove) {
-      removeGeneration(dir, generation);
+      removeFile(join(dir, generationName(generation)));
       removed += 1;
     }
     for (const generation of plan.quarantine) {
@@ -50,6 +50,8 @@ export function retain(dir: string, keep: number, keys: KeyRing, node: string): 
       removed += 1;
       warnings.push(retention(`generation ${generation} is damaged and was moved to quarantine/`));
     }
+    removeOrphans(dir);
+    trimQuarantine(join(dir, "quarantine"));
   } catch (error) {
     const what = "retention stopped";
     const { code, message } = expectedFailure(error, { what, where: dir });
@@ -84,12 +86,13 @@ function prove(dir: string, generation: number, keys: KeyRing, node: string): Pr
   }
 }
 
-/** The generation goes first: marks without one mean nothing, one without marks would be unblessed. */
-function removeGeneration(dir: string, generation: number): void {
-  removeFile(join(dir, generationName(generation)));
-  removeFile(join(dir, blessedName(generation)));
-  for (const name of readdirSync(dir)) {
-    if (attemptsOwner(name) === generation) {
+/** Removes marks of generations that are gone: a generation without its marks would be unblessed, so it goes first. */
+function removeOrphans(dir: string): void {
+  const entries = readdirSync(dir);
+  const { generations } = readNames(entries);
+  for (const name of entries) {
+    const owner = markOwner(name);
+    if (owner !== undefined && !generations.includes(owner)) {
       removeFile(join(dir, name));
     }
   }
@@ -108,8 +111,23 @@ function quarantine(dir: string, generation: number): void {
   renameSync(join(dir, name), join(place, name));
   syncDirectory(place);
   syncDirectory(dir);
-  for (const old of planQuarantine(readdirSync(place))) {
+}
+
+/** Also where nothing was moved there: the run that moved something may have been killed before this. */
+function trimQuarantine(place: string): void {
+  for (const old of planQuarantine(namesIn(place))) {
     removeFile(join(place, old));
+  }
+}
+
+function namesIn(place: string): readonly string[] {
+  try {
+    return readdirSync(place);
+  } catch (error) {
+    if (hasErrno(error, "ENOENT")) {
+      return [];
+    }
+    throw error;
   }
 }
 
