@@ -113,7 +113,10 @@ capture("names both files when they differ about one object", () =>
 capture("refuses more than 64 MiB, in one file, in several and from standard input", () =>
   inTemp(async (dir) => {
     const half = Buffer.alloc(33 * 1_048_576, "#\n");
-    writeFileSync(join(dir, "a.json"), half);
+    const list = '{"apiVersion":"v1","kind":"List","items":[]}'.padEnd(33 * 1_048_576);
+    writeFileSync(join(dir, "a.json"), list);
+    await rejects(() => readObjects([join(dir, "a.json")], none), "E_NO_INPUT");
+    await rejects(() => readObjects([join(dir, "a.json"), join(dir, "a.json")], none), "E_TOO_BIG");
     writeFileSync(join(dir, "sparse"), "");
     execFileSync("truncate", ["-s", "1T", join(dir, "sparse")]);
     await rejects(() => readObjects([join(dir, "sparse")], none), "E_TOO_BIG");

@@ -33,7 +33,7 @@ const taken: readonly { name: string; text: string; values: unknown; lines: read
     { name: "a byte order mark", text: "\ufeffa: 1\n", values: [{ a: 1 }], lines: [1] },
     {
       name: "a byte order mark before JSON",
-      text: '\ufeff{"a":1}',
+      text: '\ufeff{"a":2,"a":1}',
       values: [{ a: 1 }],
       lines: [1],
     },

@@ -9,7 +9,7 @@ import { parseObjects } from "../../src/capture/objects.ts";
 import { selectPods } from "../../src/capture/select.ts";
 import { Failure } from "../../src/errors.ts";
 import { parseCheckpoint } from "../../src/model/checkpoint.ts";
-import { encodeJson, parseJson } from "../../src/model/json.ts";
+import { encodeJson, isExactNumber, parseJson } from "../../src/model/json.ts";
 import { type Random, random as seeded } from "../oracle/random.ts";
 
 /** Real objects with random damage: only a `Failure` may come of it, never a bug. */
@@ -26,7 +26,7 @@ const [pods, ...others]: readonly (readonly unknown[])[] = ["pods", ...files].ma
     ).items,
 );
 
-const strange: readonly unknown[] = [
+const strange: readonly [unknown, ...unknown[]] = [
   null,
   true,
   false,
@@ -58,7 +58,12 @@ function damage(value: unknown, random: Random): void {
   let parent: Record<string, unknown> | undefined;
   let key = "";
   let at = value;
-  while (typeof at === "object" && at !== null && Object.keys(at).length > 0) {
+  while (
+    typeof at === "object" &&
+    at !== null &&
+    !isExactNumber(at) &&
+    Object.keys(at).length > 0
+  ) {
     parent = at as Record<string, unknown>;
     const keys = Object.keys(parent);
     key = keys[random.int(keys.length)] ?? "";
@@ -75,14 +80,24 @@ function damage(value: unknown, random: Random): void {
       delete parent[key];
       break;
     case 1:
-      parent[key] = [parent[key]];
+      set(parent, key, [parent[key]]);
       break;
     case 2:
-      parent[key] = { [key]: parent[key] };
+      set(parent, key, { [key]: parent[key] });
       break;
     default:
-      parent[key] = strange[random.int(strange.length)];
+      set(parent, key, parseJson(encodeJson(random.pick(strange))));
   }
+}
+
+/** An assignment to `__proto__` would set no property. */
+function set(parent: Record<string, unknown>, key: string, value: unknown): void {
+  Object.defineProperty(parent, key, {
+    value,
+    configurable: true,
+    enumerable: true,
+    writable: true,
+  });
 }
 
 async function captureAll(text: string): Promise<string> {

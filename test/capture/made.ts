@@ -1,6 +1,7 @@
 import { parseObjects } from "../../src/capture/objects.ts";
 import { isPod } from "../../src/capture/select.ts";
-import { type KubernetesObject, type Pod, parseObject } from "../../src/model/kubernetes.ts";
+import type { KubernetesObject, Pod } from "../../src/model/kubernetes.ts";
+import { parseObject } from "../../src/model/parse-object.ts";
 
 /** Objects made for a test, through the same parsers as real ones. */
 export type Fields = Readonly<Record<string, unknown>>;

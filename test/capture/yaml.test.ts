@@ -100,6 +100,13 @@ for (const { name, text, code } of hostile) {
   });
 }
 
+yaml("says that an alias refers to nothing before it, itself included", async () => {
+  for (const text of ["a: *a\n", "a: &a [*a]\n", "a: *b\nb: &b 1\n"]) {
+    const failure = await rejects(() => parseYaml(text, "t.yaml", 1), "E_PARSE");
+    assert.equal(failure.text.found, "an alias of nothing before it");
+  }
+});
+
 yaml("takes 400 levels", async () => {
   const value = await parseYaml(`${"[".repeat(400)}${"]".repeat(400)}`, "t.yaml", 1);
   assert.equal(JSON.stringify(value), `${"[".repeat(400)}${"]".repeat(400)}`);
