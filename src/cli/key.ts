@@ -21,7 +21,7 @@ import {
   slotName,
 } from "../host/key-slots.ts";
 import { removeUnfinished } from "../host/lock.ts";
-import { log, print } from "../host/log.ts";
+import { log, logWarning, print } from "../host/log.ts";
 import { expectedFailure, failureOf } from "../host/system-error.ts";
 import { encryptCredential } from "../host/systemd-creds.ts";
 import { StoreKey } from "../model/store-key.ts";
@@ -50,12 +50,15 @@ export async function keyInit(options: {
 /** `blackstart key publish`: for blackstart-key.service. A key that no slot gives is no failure: restore says why. */
 export async function keyPublish({ root }: { readonly root: string }): Promise<ExitStatus> {
   const published = publishKey(root);
-  log(
-    published.kind === "published"
-      ? `key ${published.kid} published from the ${published.slot} slot`
-      : `no key published: ${published.reasons.join("; ")}`,
-    published.kind === "published" ? "info" : "warning",
-  );
+  if (published.kind === "none") {
+    log(`no key published: ${published.reasons.join("; ")}`, "warning");
+    return Exit.ok;
+  }
+  // A slot that fails at every boot is one that will be missed.
+  for (const reason of published.passed) {
+    logWarning({ code: "W_KEY", message: `a slot does not open: ${reason}` });
+  }
+  log(`key ${published.kid} published from the ${published.slot} slot`);
   return Exit.ok;
 }
 
@@ -114,7 +117,13 @@ function isRemoved(file: string): boolean {
 
 /** What publishing the key came to. */
 export type Published =
-  | { readonly kind: "published"; readonly kid: string; readonly slot: SlotKind }
+  | {
+      readonly kind: "published";
+      readonly kid: string;
+      readonly slot: SlotKind;
+      /** Why the slots before it do not open. */
+      readonly passed: readonly string[];
+    }
   | { readonly kind: "none"; readonly reasons: readonly string[] };
 
 /**
@@ -135,7 +144,7 @@ export function publishKey(root: string): Published {
         replaceFile(run, "key", key.expose(), 0o400);
         removeFile(reasonsFile(root));
         key.wipe();
-        return { kind: "published", kid: key.kid, slot: slot.kind };
+        return { kind: "published", kid: key.kid, slot: slot.kind, passed: reasons };
       }
     }
     if (reasons.length === 0) {

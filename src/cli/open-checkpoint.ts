@@ -17,9 +17,32 @@ export interface OpenedCheckpoint {
   readonly warnings: readonly Warning[];
 }
 
-/** The node's key, from wherever this process may have it. */
+/**
+ * The node's key, from wherever this process may have it.
+ *
+ * @throws {Failure} E_UNIT only when there is none and systemd started this process without credentials; what
+ *   `readKey()` throws
+ */
 export function readNodeKey(session: Session): KeyReading {
-  return readKey({ root: session.root, credentialsDir: process.env["CREDENTIALS_DIRECTORY"] });
+  const credentialsDir = process.env["CREDENTIALS_DIRECTORY"];
+  try {
+    return readKey({ root: session.root, credentialsDir });
+  } catch (error) {
+    const isForeignUnit =
+      credentialsDir === undefined && process.env["SYSTEMD_EXEC_PID"] === String(process.pid);
+    if (!isForeignUnit || !(error instanceof Failure) || error.code !== "E_NO_KEY") {
+      throw error;
+    }
+    throw new Failure(
+      "E_UNIT",
+      {
+        ...error.text,
+        what: "this unit was given no key, and there is none without it",
+        next: "Start through blackstart-restore.service, or give the unit its LoadCredential= line",
+      },
+      { cause: error },
+    );
+  }
 }
 
 /**

@@ -155,7 +155,12 @@ function resolveEntry(
     );
     return undefined;
   }
-  if ((value != null && value !== "") || valueFrom == null) {
+  if (value != null && value !== "") {
+    // As the kubelet does; no API admits such a pod, but a person writes one.
+    const { valueFrom: _ignored, ...rest } = entry;
+    return rest;
+  }
+  if (valueFrom == null) {
     return entry;
   }
   if (valueFrom.configMapKeyRef != null) {

@@ -100,7 +100,8 @@ test("the published key is private and what the units read", () => {
   const { kid } = makeKey(root.path, ["plain"]);
   writeReasons(root.path);
   for (let run = 0; run < 2; run += 1) {
-    assert.deepEqual(publishKey(root.path), { kind: "published", kid, slot: "plain" });
+    const published = publishKey(root.path);
+    assert.deepEqual(published, { kind: "published", kid, slot: "plain", passed: [] });
   }
   assert.deepEqual(readdirSync(join(root.path, "run/blackstart")), ["key"]);
   assert.equal(statSync(join(root.path, "run/blackstart/key")).mode & 0o777, 0o400);
@@ -116,7 +117,8 @@ test("a slot that does not open is passed over for one that does", () => {
   using _tool = standIn("systemd-creds", "exit 1");
   const { kid } = makeKey(root.path, ["plain"]);
   writeFileSync(join(root.path, keysDir, `${kid}.tpm2.cred`), "x", { mode: 0o600 });
-  assert.deepEqual(publishKey(root.path), { kind: "published", kid, slot: "plain" });
+  const passed = ["tpm2: systemd-creds ended by an error"];
+  assert.deepEqual(publishKey(root.path), { kind: "published", kid, slot: "plain", passed });
 });
 
 test("with no slot that opens, each one's reason is published and no key", () => {
