@@ -45,7 +45,7 @@ async function step(name, run) {
  * @returns {string}
  */
 function memoryPlace() {
-  const places = [process.env.XDG_RUNTIME_DIR, "/dev/shm", "/tmp"];
+  const places = [process.env["XDG_RUNTIME_DIR"], "/dev/shm", "/tmp"];
   for (const place of places) {
     try {
       if (place !== undefined && statfsSync(place).type === tmpfs) {

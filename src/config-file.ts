@@ -1,7 +1,7 @@
 import { type Config, defaultConfig, type Selection } from "./config.ts";
 import { describeValue, failure, fieldsOf, type Located, parseTree } from "./config-tree.ts";
 import { parseDuration } from "./model/duration.ts";
-import { isDnsLabel, isDnsSubdomain } from "./model/kubernetes.ts";
+import { isDnsLabel, isDnsSubdomain } from "./model/names.ts";
 import { parseServer } from "./model/server-url.ts";
 
 /** The largest configuration file, bytes. */

@@ -1,5 +1,6 @@
 import { Failure } from "../errors.ts";
-import { isDnsSubdomain, type KubernetesObject } from "../model/kubernetes.ts";
+import type { KubernetesObject } from "../model/kubernetes.ts";
+import { isDnsSubdomain } from "../model/names.ts";
 import { isPod } from "./select.ts";
 
 /**

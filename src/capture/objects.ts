@@ -1,6 +1,7 @@
 import { Failure } from "../errors.ts";
 import { type Checkpoint, parseCheckpoint } from "../model/checkpoint.ts";
-import { type KubernetesObject, parseObject } from "../model/kubernetes.ts";
+import type { KubernetesObject } from "../model/kubernetes.ts";
+import { parseObject } from "../model/parse-object.ts";
 import { asStored, isObject, type JsonObject } from "./as-stored.ts";
 import { type Document, parseDocuments } from "./documents.ts";
 

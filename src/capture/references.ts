@@ -1,4 +1,5 @@
-import type { Container, KeyToPath, Pod, ProjectedSource, Volume } from "../model/kubernetes.ts";
+import type { Container, Pod } from "../model/kubernetes.ts";
+import type { KeyToPath, ProjectedSource, Volume } from "../model/volume-sources.ts";
 
 /** One object that a pod needs before the kubelet starts it. */
 export interface Reference {

@@ -1,6 +1,7 @@
-import * as v from "valibot";
 import { Failure } from "../errors.ts";
-import { type KubernetesObject, parseObject } from "./kubernetes.ts";
+import type { KubernetesObject } from "./kubernetes.ts";
+import { parseObject } from "./parse-object.ts";
+import { anything, array, literal, object, text, timestamp } from "./shape.ts";
 
 /** The document that a generation seals: this node's chosen pods and all that they reference. */
 export interface Checkpoint {
@@ -42,27 +43,16 @@ export interface ServiceAccountToken {
   readonly expiresAt: string;
 }
 
-const text = v.string();
-const checkpointSchema = v.looseObject({
-  apiVersion: v.literal("blackstart.dev/v1"),
-  kind: v.literal("Checkpoint"),
-  metadata: v.looseObject({
-    node: text,
-    capturedAt: v.pipe(text, v.isoTimestamp()),
-    source: v.picklist(["apiserver", "files"]),
-  }),
-  pods: v.array(v.looseObject({ namespace: text, name: text })),
-  unprojectable: v.array(v.looseObject({ namespace: text, name: text, code: text, message: text })),
-  tokens: v.array(
-    v.looseObject({
-      namespace: text,
-      pod: text,
-      audience: text,
-      token: text,
-      expiresAt: v.pipe(text, v.isoTimestamp()),
-    }),
+const checkpointShape = object({
+  apiVersion: literal("blackstart.dev/v1"),
+  kind: literal("Checkpoint"),
+  metadata: object({ node: text, capturedAt: timestamp, source: literal("apiserver", "files") }),
+  pods: array(object({ namespace: text, name: text })),
+  unprojectable: array(object({ namespace: text, name: text, code: text, message: text })),
+  tokens: array(
+    object({ namespace: text, pod: text, audience: text, token: text, expiresAt: timestamp }),
   ),
-  items: v.array(v.unknown()),
+  items: array(anything),
 });
 
 /**
@@ -73,13 +63,12 @@ const checkpointSchema = v.looseObject({
  * @throws {Failure} E_OBJECT, E_NAME, E_UID, E_B64, … only when the document or an item has a wrong shape
  */
 export function parseCheckpoint(value: unknown): Checkpoint {
-  const result = v.safeParse(checkpointSchema, value, { abortEarly: true });
-  if (!result.success) {
-    const field = result.issues[0].path?.map((item) => String(item.key)).join(".") ?? "(document)";
+  const mismatch = checkpointShape(value);
+  if (mismatch !== undefined) {
     throw new Failure("E_OBJECT", {
       what: "the checkpoint's document is malformed",
-      where: field,
-      found: `expected ${result.issues[0].expected ?? "another value"}`,
+      where: mismatch.path,
+      found: `expected ${mismatch.expected}`,
       next: "Use another generation (`blackstart verify` shows which open)",
     });
   }

@@ -5,8 +5,8 @@ import type {
   NetworkAction,
   Quantity,
   ResourceRequirements,
-  VolumeMount,
 } from "../model/kubernetes.ts";
+import type { VolumeMount } from "../model/volume-sources.ts";
 import type { Environment } from "./environment.ts";
 import { kubeletAtLeast, type PodContext, warn } from "./pod-context.ts";
 

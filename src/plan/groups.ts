@@ -1,4 +1,5 @@
-import type { KubernetesObject, PodSpec, Volume } from "../model/kubernetes.ts";
+import type { KubernetesObject, PodSpec } from "../model/kubernetes.ts";
+import type { Volume } from "../model/volume-sources.ts";
 import type { PodContext } from "./pod-context.ts";
 
 /** Source: v1.37.2 `pkg/volume/util/util.go: VolumeGidAnnotationKey`. */

@@ -1,6 +1,6 @@
 import { Failure } from "../errors.ts";
-import { isDnsLabel, isDnsSubdomain } from "../model/kubernetes.ts";
 import { marks } from "../model/marks.ts";
+import { isDnsLabel, isDnsSubdomain } from "../model/names.ts";
 import { kubeletAtLeast, type PodContext, podName, warn } from "./pod-context.ts";
 
 /** Annotations that belong to the parent's life in the API, or to its network sandbox. */

@@ -1,15 +1,15 @@
 import { Failure } from "../errors.ts";
+import type { ObjectReference } from "../model/kubernetes.ts";
 import type {
   ConfigMapVolume,
   DownwardVolume,
   FileDefaults,
   KeyToPath,
-  ObjectReference,
   ProjectedVolume,
   SecretVolume,
   TokenSource,
   Volume,
-} from "../model/kubernetes.ts";
+} from "../model/volume-sources.ts";
 import { fieldValue, resourceValue } from "./downward.ts";
 import { checkKey, checkPath } from "./file-path.ts";
 import { tokenUser } from "./ownership.ts";

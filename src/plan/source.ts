@@ -1,7 +1,8 @@
 import { posix } from "node:path";
 import { paths } from "../config.ts";
 import { Failure } from "../errors.ts";
-import type { KubernetesObject, Volume } from "../model/kubernetes.ts";
+import type { KubernetesObject } from "../model/kubernetes.ts";
+import type { Volume } from "../model/volume-sources.ts";
 import { type PodContext, podName, warn } from "./pod-context.ts";
 
 /** A volume that the kubelet can mount without the API, and whether its mounts must be read-only. */

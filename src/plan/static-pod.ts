@@ -1,5 +1,7 @@
 import { Failure } from "../errors.ts";
-import { type Container, isDnsSubdomain, type PodSpec, type Volume } from "../model/kubernetes.ts";
+import type { Container, PodSpec } from "../model/kubernetes.ts";
+import { isDnsSubdomain } from "../model/names.ts";
+import type { Volume } from "../model/volume-sources.ts";
 import { planContainer, planResources } from "./container.ts";
 import { type Environment, planEnvironment } from "./environment.ts";
 import { planGroups } from "./groups.ts";

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { Failure } from "../errors.ts";
-import type { Volume } from "../model/kubernetes.ts";
 import type { VolumeEntry, VolumePlan } from "../model/plan.ts";
+import type { Volume } from "../model/volume-sources.ts";
 import { directoryMode, fileMode, fsGroupOf } from "./ownership.ts";
 import { type Payload, planPayload } from "./payload.ts";
 import { type PodContext, podName } from "./pod-context.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { suite } from "uvu";
-import { parseObject } from "../../src/model/kubernetes.ts";
+import { parseObject } from "../../src/model/parse-object.ts";
 import { rejects } from "../rejects.ts";
 
-const kubernetes = suite("model/kubernetes");
+const kubernetes = suite("model/parse-object");
 
 type Fields = Readonly<Record<string, unknown>>;
 
