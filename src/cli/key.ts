@@ -1,9 +1,8 @@
-import { mkdirSync, statfsSync } from "node:fs";
+import { statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { paths, under } from "../config.ts";
 import { Exit, type ExitStatus, Failure } from "../errors.ts";
 import {
-  makeDirectory,
   publishFile,
   removeFile,
   replaceFile,
@@ -11,6 +10,7 @@ import {
   temporaryPrefix,
 } from "../host/atomic-file.ts";
 import { reasonsFile } from "../host/credential.ts";
+import { ensureDirectory, ensureDurableDirectory } from "../host/directory.ts";
 import { isEncryptedDisk } from "../host/disk-encryption.ts";
 import {
   type KeySlot,
@@ -135,7 +135,7 @@ export function publishKey(root: string): Published {
   const run = under(root, paths.run);
   const reasons: string[] = [];
   try {
-    mkdirSync(run, { recursive: true, mode: 0o700 });
+    ensureDirectory(run, 0o700);
     refuseDisk(run);
     removeUnfinished(run, temporaryPrefix);
     for (const slot of listSlots(root)) {
@@ -220,7 +220,7 @@ function tryOpen(slot: KeySlot, root: string, reasons: string[]): StoreKey | und
 /** Makes the directory, or settles what a killed run has left in it: no unfinished key, no name that is not durable. */
 function prepareSlotDir(dir: string): void {
   try {
-    makeDirectory(dir);
+    ensureDurableDirectory(dir);
     removeUnfinished(dir, temporaryPrefix);
     syncDirectory(dir);
   } catch (error) {

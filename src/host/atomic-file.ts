@@ -6,7 +6,6 @@ import {
   fstatSync,
   fsyncSync,
   linkSync,
-  mkdirSync,
   openSync,
   readSync,
   renameSync,
@@ -14,7 +13,7 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { hasErrno } from "./system-error.ts";
 
 /*
@@ -107,27 +106,6 @@ export function removeFile(file: string): void {
     if (!hasErrno(error, "ENOENT")) {
       throw error;
     }
-  }
-}
-
-/**
- * Makes a directory, 0700, and those that it lies in where they are missing; durable when it returns.
- *
- * One that is there may be what a killed run has made and not synced: its name and its parent's are synced
- * all the same.
- */
-export function makeDirectory(dir: string): void {
-  const parent = dirname(dir);
-  const first = mkdirSync(parent, { recursive: true }) ?? parent;
-  try {
-    mkdirSync(dir, { mode: 0o700 });
-  } catch (error) {
-    if (!hasErrno(error, "EEXIST")) {
-      throw error;
-    }
-  }
-  for (let made = dir; made.length >= first.length && made !== "/"; made = dirname(made)) {
-    syncDirectory(dirname(made));
   }
 }
 

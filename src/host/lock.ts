@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import {
   linkSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -11,6 +10,7 @@ import {
 import { join } from "node:path";
 import { Failure } from "../errors.ts";
 import type { Warning } from "../model/plan.ts";
+import { ensureDirectory } from "./directory.ts";
 import { failureOf, hasErrno } from "./system-error.ts";
 
 /**
@@ -47,7 +47,7 @@ export function acquireLock(dir: string, now: Date = new Date()): Lock {
   const mine = JSON.stringify(describeSelf(now));
   const warnings: Warning[] = [];
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    ensureDirectory(dir, 0o700);
     removeUnfinished(dir, triesPrefix);
     if (!place(dir, file, mine)) {
       const held = readLock(file);

@@ -1,9 +1,10 @@
-import { mkdirSync, readdirSync, readFileSync, statfsSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statfsSync, statSync } from "node:fs";
 import { totalmem } from "node:os";
 import { posix } from "node:path";
 import { under } from "../config.ts";
 import { Failure } from "../errors.ts";
 import type { Warning } from "../model/plan.ts";
+import { ensureDirectory } from "./directory.ts";
 import { hasErrno } from "./system-error.ts";
 import { writeFailure } from "./write-failure.ts";
 
@@ -195,7 +196,7 @@ function judgeSwap(
 
 function create(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    ensureDirectory(path, 0o700);
   } catch (error) {
     throw writeFailure(error, "the place for secrets cannot be created", path);
   }

@@ -1,7 +1,7 @@
-import { mkdirSync } from "node:fs";
 import { posix } from "node:path";
 import { under } from "../config.ts";
 import { Failure } from "../errors.ts";
+import { ensureDirectory } from "../host/directory.ts";
 import { type Owner, ownerOfProcess, staysOurs } from "../host/ownership.ts";
 import { labelTrees } from "../host/selinux.ts";
 import type { Memory } from "../host/tmpfs.ts";
@@ -80,7 +80,7 @@ export function writeTree(
 ): Applied {
   const path = under(outDir, runDir);
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    ensureDirectory(path, 0o700);
   } catch (error) {
     throw writeFailure(error, "the output directory cannot be made", path);
   }

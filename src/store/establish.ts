@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { Failure } from "../errors.ts";
-import { makeDirectory, publishFile, readRegularFile, replaceFile } from "../host/atomic-file.ts";
+import { publishFile, readRegularFile, replaceFile } from "../host/atomic-file.ts";
+import { ensureDurableDirectory } from "../host/directory.ts";
 import { failureOf } from "../host/system-error.ts";
 import { readIdentity } from "./freshness.ts";
 import { encodeIdentity, type StoreIdentity } from "./identity.ts";
@@ -14,7 +15,7 @@ import type { OpenedGeneration, StoreListing } from "./store.ts";
  */
 export function prepareDirectory(dir: string): void {
   try {
-    makeDirectory(dir);
+    ensureDurableDirectory(dir);
   } catch (error) {
     throw failureOf(error, { what: "the store cannot be made", where: dir });
   }
