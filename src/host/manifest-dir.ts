@@ -63,8 +63,8 @@ export function openManifestDir(
 ): ManifestDir {
   const path = under(root, staticPodDir);
   const dir = openSafe(path);
-  const manifests = under(realpathSync(root), manifestsPath);
-  const here = realpathSync(path);
+  const manifests = under(realpathSync.native(root), manifestsPath);
+  const here = realpathSync.native(path);
   return {
     dir,
     staticPodDir,
@@ -108,25 +108,42 @@ export function observeLink(place: ManifestDir, linkName: string): OwnedLink | "
     : { linkName, target, fileName, marks };
 }
 
-/** All links of ours in the manifest directory, in the order of their names. */
+/**
+ * All links of ours in the manifest directory, in the order of their names.
+ *
+ * @throws {Failure} E_IO, E_PERMS, … only when the directory, a link or a manifest cannot be read
+ */
 export function observeOwnedLinks(place: ManifestDir): OwnedLink[] {
-  return place.dir
-    .names()
-    .filter((name) => !name.startsWith("."))
-    .sort()
-    .map((name) => observeLink(place, name))
-    .filter((link) => typeof link !== "string");
+  try {
+    return place.dir
+      .names()
+      .filter((name) => !name.startsWith("."))
+      .sort()
+      .map((name) => observeLink(place, name))
+      .filter((link) => typeof link !== "string");
+  } catch (error) {
+    throw writeFailure(error, "the kubelet's manifest directory cannot be read", place.path);
+  }
 }
 
 /**
  * Removes what a power cut left: links of ours whose manifest is gone. Nothing else is touched.
  *
  * @returns the names of the removed links
+ * @throws {Failure} E_READONLY, E_IO, … only when one cannot be removed
  */
 export function removeDanglingLinks(place: ManifestDir): string[] {
   const dangling = observeOwnedLinks(place).filter((link) => link.marks === undefined);
   for (const { linkName } of dangling) {
-    unlinkSync(place.dir.at(linkName));
+    try {
+      unlinkSync(place.dir.at(linkName));
+    } catch (error) {
+      throw writeFailure(
+        error,
+        "a link without a manifest cannot be removed",
+        `${place.path}/${linkName}`,
+      );
+    }
   }
   return dangling.map((link) => link.linkName);
 }
@@ -153,7 +170,7 @@ function openSafe(path: string): AnchoredDir {
       next: "Check staticPodPath in the kubelet's configuration, or set staticPodPath in ours",
     });
   }
-  const dir = AnchoredDir.open(path);
+  const dir = openDir(path);
   const { mode, uid } = dir.stat();
   const found =
     (mode & 0o022) !== 0
@@ -166,6 +183,14 @@ function openSafe(path: string): AnchoredDir {
     throw unsafe(path, found, `chown root: ${path} && chmod go-w ${path}`);
   }
   return dir;
+}
+
+function openDir(path: string): AnchoredDir {
+  try {
+    return AnchoredDir.open(path);
+  } catch (error) {
+    throw writeFailure(error, "the kubelet's manifest directory cannot be opened", path);
+  }
 }
 
 function kindOf(path: string): "missing" | "link" | "directory" | "other" {

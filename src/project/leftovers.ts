@@ -17,12 +17,12 @@ export function removeLeftovers(site: Site): void {
   }
   quietly(() => removeHidden(manifests));
   quietly(() => removeHidden(pods));
-  for (const dirName of pods.directories()) {
-    quietly(() => {
+  quietly(() => {
+    for (const dirName of pods.directories()) {
       using dir = pods.openChild(dirName);
       removeHidden(dir);
-    });
-  }
+    }
+  });
 }
 
 function quietly(remove: () => void): void {

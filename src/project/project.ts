@@ -1,7 +1,8 @@
 import { posix } from "node:path";
-import { under } from "../config.ts";
+import { paths, under } from "../config.ts";
 import { Failure } from "../errors.ts";
 import { ensureDirectory } from "../host/directory.ts";
+import { openManifestDir } from "../host/manifest-dir.ts";
 import { type Owner, ownerOfProcess, staysOurs } from "../host/ownership.ts";
 import { labelTrees } from "../host/selinux.ts";
 import type { Memory } from "../host/tmpfs.ts";
@@ -45,13 +46,7 @@ export interface ApplyOptions {
  */
 export function applyPlan(plan: RestorePlan, options: ApplyOptions): Applied {
   const { root, runDir, canOwn } = options;
-  if (!canOwn && root === "/") {
-    throw new Failure("E_PERMS", {
-      what: "files cannot be given to the users of the pods",
-      found: "CAP_CHOWN is missing",
-      next: "Run as root",
-    });
-  }
+  checkPlace(options);
   using site = openSite({
     root,
     runDir,
@@ -62,6 +57,27 @@ export function applyPlan(plan: RestorePlan, options: ApplyOptions): Applied {
   removeLeftovers(site);
   const removed = options.prune ? prunePods(site, plan) : [];
   return { ...applyPods(site, plan, options.seLinux), removed };
+}
+
+/**
+ * Proves that pods can be made here at all, before a boot counts as an attempt of what it projects.
+ *
+ * @throws {Failure} E_MANIFEST_DIR, E_MANIFEST_DIR_UNSAFE only when that directory cannot be used; E_PERMS only on
+ *   "/" without CAP_CHOWN
+ */
+export function checkPlace({
+  root,
+  staticPodDir,
+  canOwn,
+}: Pick<ApplyOptions, "root" | "staticPodDir" | "canOwn">): void {
+  if (!canOwn && root === "/") {
+    throw new Failure("E_PERMS", {
+      what: "files cannot be given to the users of the pods",
+      found: "CAP_CHOWN is missing",
+      next: "Run as root",
+    });
+  }
+  openManifestDir(root, staticPodDir, paths.manifests)[Symbol.dispose]();
 }
 
 /**

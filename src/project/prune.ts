@@ -2,6 +2,7 @@ import { unlinkSync } from "node:fs";
 import { posix } from "node:path";
 import { removeEntry } from "../host/anchored-dir.ts";
 import { observeOwnedLinks } from "../host/manifest-dir.ts";
+import { writeFailure } from "../host/write-failure.ts";
 import type { RestorePlan } from "../model/plan.ts";
 import { removePodDir } from "./leftovers.ts";
 import { podDirName, type Site } from "./site.ts";
@@ -12,6 +13,7 @@ import { podDirName, type Site } from "./site.ts";
  * Foreign files in the manifest directory are not looked into. Everything under `runDir` is ours.
  *
  * @returns the removed paths, absolute on the node
+ * @throws {Failure} E_READONLY, E_IO, … only when something cannot be removed
  */
 export function prunePods(site: Site, plan: RestorePlan): string[] {
   const links = new Set(plan.pods.map((pod) => pod.manifest.linkName));
@@ -23,11 +25,15 @@ export function prunePods(site: Site, plan: RestorePlan): string[] {
       dirs.set(dirName, new Set(pod.volumes.map((volume) => posix.basename(volume.dir))));
     }
   }
-  return [
-    ...pruneLinks(site, links), // (1)
-    ...pruneManifests(site, files), // (2)
-    ...pruneVolumes(site, dirs), // (3)
-  ];
+  try {
+    return [
+      ...pruneLinks(site, links), // (1)
+      ...pruneManifests(site, files), // (2)
+      ...pruneVolumes(site, dirs), // (3)
+    ];
+  } catch (error) {
+    throw writeFailure(error, "a pod that is no longer wanted cannot be removed", site.runDir);
+  }
 }
 
 function pruneLinks(site: Site, planned: ReadonlySet<string>): string[] {

@@ -5,6 +5,7 @@ import { hasEntries } from "../host/compare-tree.ts";
 import { hasOwner, type Owner, reapplyOwner } from "../host/ownership.ts";
 import { hasErrno } from "../host/system-error.ts";
 import type { VolumeEntry } from "../model/plan.ts";
+import { datedName, freeName, rank, units, withDated } from "./volume-units.ts";
 
 /** A volume that is ready to be shown: whatever can run out of space has been written. */
 export type StagedVolume =
@@ -160,12 +161,6 @@ function openExisting(parent: AnchoredDir, name: string): AnchoredDir | undefine
   }
 }
 
-/** The timestamped directory of a plan: what its `..data` leads to. */
-function datedName(entries: readonly VolumeEntry[]): string | undefined {
-  const link = entries.find((entry) => entry.path === "..data");
-  return link?.kind === "link" ? link.target : undefined;
-}
-
 function readDated(volume: AnchoredDir): string | undefined {
   try {
     const target = readlinkSync(volume.at("..data"));
@@ -176,52 +171,4 @@ function readDated(volume: AnchoredDir): string | undefined {
     }
     throw error;
   }
-}
-
-function freeName(wanted: string, taken: readonly string[]): string {
-  let name = wanted;
-  for (let count = 1; taken.includes(name); count += 1) {
-    name = `${wanted}-${count}`;
-  }
-  return name;
-}
-
-/** The entries with another name for the timestamped directory. */
-function withDated(
-  entries: readonly VolumeEntry[],
-  planned: string | undefined,
-  name: string | undefined,
-): readonly VolumeEntry[] {
-  if (planned === undefined || name === undefined || name === planned) {
-    return entries;
-  }
-  return entries.map((entry) => {
-    if (entry.kind === "link" && entry.path === "..data") {
-      return { ...entry, target: name };
-    }
-    const inside = entry.path === planned || entry.path.startsWith(`${planned}/`);
-    return inside ? { ...entry, path: name + entry.path.slice(planned.length) } : entry;
-  });
-}
-
-/** The entries by their first path component, without ".". */
-function units(entries: readonly VolumeEntry[]): Map<string, VolumeEntry[]> {
-  const map = new Map<string, VolumeEntry[]>();
-  for (const entry of entries) {
-    const [unit = ""] = entry.path.split("/", 1);
-    if (unit !== ".") {
-      const known = map.get(unit);
-      if (known === undefined) {
-        map.set(unit, [entry]);
-      } else {
-        known.push(entry);
-      }
-    }
-  }
-  return map;
-}
-
-/** The timestamped directory, then `..data`, then the names that lead through it. */
-function rank(unit: string, dated: string | undefined): number {
-  return unit === dated ? 0 : unit === "..data" ? 1 : unit.startsWith("..") ? 0 : 2;
 }

@@ -14,13 +14,15 @@ export interface Sketch {
   readonly top?: number;
   readonly mountPoints?: readonly string[];
   readonly stamp?: string;
+  /** Owner of the directories and links. */
+  readonly dirUid?: number;
 }
 
 /** A volume's entries in the kubelet's layout. */
 export function entriesOf(sketch: Sketch): VolumeEntry[] {
   const { uid = process.getuid?.() ?? 0, gid = process.getgid?.() ?? 0, mode = 0o644 } = sketch;
   const dated = sketch.stamp ?? stamp;
-  const own = { uid: process.getuid?.() ?? 0, gid };
+  const own = { uid: sketch.dirUid ?? process.getuid?.() ?? 0, gid };
   const paths = Object.keys(sketch.files).sort();
   const dirs = new Set(
     paths.flatMap((path) =>

@@ -44,6 +44,40 @@ if (why !== undefined) {
     });
   }
 
+  test("directories that only their new owner may enter are filled before", () => {
+    using site = makeRoot("/dev/shm");
+    const closed: Sketch = { files: { "a/b/c": "1" }, dirUid: 1000, top: 0o700 };
+    const order = { root: site.root, pods: [{ name: "b", volumes: { v: closed } }] };
+    assert.deepEqual(drive("true", order, chownOnly).outcomes, ["projected"]);
+    assert.equal(lstatSync(join(site.root, "run/blackstart/pods/a_b/v")).uid, 1000);
+  });
+
+  test("an update shows the new timestamped directory, then swaps ..data, then removes the old one", () => {
+    if (spawnSync("strace", ["-V"]).status !== 0) {
+      console.log("SKIPPED the order of renames: no strace");
+      return;
+    }
+    using site = makeRoot("/dev/shm");
+    const order = (files: Sketch["files"]) => ({
+      root: site.root,
+      pods: [{ name: "b", volumes: { v: { files } } }],
+    });
+    const log = join(site.root, "calls");
+    drive("true", order({ k: "1", old: "1" }));
+    drive("true", order({ k: "2", new: "2" }), ["strace", "-f", "-o", log, "-e", "trace=rename"]);
+    const names = shell(
+      `sed -nE 's,.*rename\\(".*/([^/]*)"\\, ".*/([^/]*)"\\).*,\\1 \\2,p' ${log}`,
+    );
+    const dated = "..2026_11_22_08_22_18.123456789";
+    assert.deepEqual(names.trim().split("\n"), [
+      `${dated}-1 ${dated}-1`,
+      "..data ..data",
+      "new new",
+      "old 0",
+      `${dated} 1`,
+    ]);
+  });
+
   test("no byte is written before the file has its mode and owner", () => {
     if (spawnSync("strace", ["-V"]).status !== 0) {
       console.log("SKIPPED the order of system calls: no strace");
