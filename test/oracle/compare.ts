@@ -87,6 +87,10 @@ const podFields = new Set([
   "dnsPolicy",
   "tolerations",
   "resources",
+  "affinity",
+  "topologySpreadConstraints",
+  "readinessGates",
+  "activeDeadlineSeconds",
 ]);
 const containerFields = new Set([
   "env",

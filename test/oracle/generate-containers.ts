@@ -1,4 +1,5 @@
 import { generateEnv } from "./generate-env.ts";
+import { containerExtras, securityExtras } from "./generate-extras.ts";
 import type { Sources } from "./generate-sources.ts";
 import type { Json } from "./oracle.ts";
 import type { Random } from "./random.ts";
@@ -27,6 +28,7 @@ export function generateContainers(choose: Random, sources: Sources): Containers
     args: choose.chance(0.5) ? choose.some(texts.slice(0, -1), 4) : undefined,
     ...generateEnv(choose, sources, [...names, ...init]),
     ...resources(choose),
+    ...containerExtras(choose),
     securityContext:
       same ??
       (choose.chance(0.2)
@@ -47,7 +49,7 @@ export function generateContainers(choose: Random, sources: Sources): Containers
   const groups = choose.chance(0.2)
     ? { supplementalGroups: choose.pick([[7], [4242, 8], []]) }
     : {};
-  const securityContext = { ...podUser, ...group, ...groups };
+  const securityContext = { ...podUser, ...group, ...groups, ...securityExtras(choose) };
   return {
     containers,
     ...(initContainers.length > 0 ? { initContainers } : {}),

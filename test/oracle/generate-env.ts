@@ -74,6 +74,11 @@ function envValue(choose: Random, sources: Sources, containers: readonly string[
 
 function keyReference(choose: Random, sources: readonly Source[]): Json {
   const source = oneOf(choose, sources);
+  // A key of binaryData is none for an environment.
+  const isBinary = choose.chance(0.05) && source.files.includes("BIN");
+  if (isBinary) {
+    return { name: source.name, key: "BIN", optional: true };
+  }
   const present = source.keys[choose.int(source.keys.length)];
   if (choose.chance(0.1) || present === undefined) {
     const optional = choose.chance(0.97) ? { optional: true } : {};
@@ -100,6 +105,7 @@ const envFields = [
   "status.podIPs",
   ...labelKeys.map((key) => `metadata.labels['${key}']`),
   ...annotationKeys.map((key) => `metadata.annotations['${key}']`),
+  "metadata.annotations['kubernetes.io/config.source']",
   "metadata.labels['absent']",
   "metadata.annotations['example.com/absent']",
 ] as const as readonly [string, ...string[]];

@@ -55,7 +55,10 @@ export function generateSources(choose: Random, namespace: string): Sources {
     });
     return { name, keys: chosen, files: [...chosen, ...Object.keys(binaryData)] };
   });
-  objects.push(...choose.some(services(namespace), 4));
+  const own = services(namespace).filter(
+    ({ metadata }) => namespace !== "default" || (metadata as Json)["name"] !== "kubernetes",
+  );
+  objects.push(...choose.some(own, 4));
   return { secrets, configMaps, claims: claims(namespace, objects), objects };
 }
 

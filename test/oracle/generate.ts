@@ -1,4 +1,5 @@
 import { generateContainers } from "./generate-containers.ts";
+import { podExtras, withNulls } from "./generate-extras.ts";
 import { generateSources } from "./generate-sources.ts";
 import { generateVolumes } from "./generate-volumes.ts";
 import type { Json } from "./oracle.ts";
@@ -47,7 +48,8 @@ export const kubernetesService: Json = {
 /** Pure. The case of one seed. */
 export function generateCase(seed: number): Case {
   const choose = random(seed);
-  const namespace = `case-${seed}`;
+  // Seldom enough that no two are asked about at once.
+  const namespace = seed % 997 === 0 ? "default" : `case-${seed}`;
   const name = podName(choose);
   const sources = generateSources(choose, namespace);
   const containers = generateContainers(choose, sources);
@@ -62,13 +64,14 @@ export function generateCase(seed: number): Case {
       labels: record(choose, labelKeys, labelValues),
       annotations: annotations(choose),
     },
-    spec: {
+    spec: withSomeNulls(choose, {
       nodeName: "node1",
       serviceAccountName: choose.pick(["default", "builder"]),
       ...containers,
       ...volumes,
       ...podFields(choose),
-    },
+      ...podExtras(choose),
+    }),
     status: {
       phase: "Running",
       hostIP: "192.168.7.1",
@@ -77,6 +80,10 @@ export function generateCase(seed: number): Case {
     },
   };
   return { namespace, name, seed, objects: [...sources.objects, pod] };
+}
+
+function withSomeNulls(choose: Random, spec: Json): Json {
+  return choose.chance(0.15) ? withNulls(choose, spec) : spec;
 }
 
 function podName(choose: Random): string {

@@ -184,7 +184,16 @@ export function askVolumes(file: string, bundle: Bundle): readonly PodVolumes[] 
   }
 }
 
+/** The objects as kubectl prints YAML, one document each. */
+export function askYaml(file: string, bundle: Bundle): string {
+  return run(file, ["yaml"], bundle);
+}
+
 function ask(command: string, args: readonly string[], bundle: Bundle): unknown {
+  return JSON.parse(run(command, args, bundle));
+}
+
+function run(command: string, args: readonly string[], bundle: Bundle): string {
   const answer = spawnSync(command, args, {
     input: JSON.stringify(bundle),
     encoding: "utf8",
@@ -194,7 +203,7 @@ function ask(command: string, args: readonly string[], bundle: Bundle): unknown 
   if (answer.status !== 0) {
     throw new Error(`${command} ${args.join(" ")}: ${answer.error?.message ?? answer.stderr}`);
   }
-  return JSON.parse(answer.stdout);
+  return answer.stdout;
 }
 
 function plainEnvironment(): NodeJS.ProcessEnv {

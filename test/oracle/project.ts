@@ -7,7 +7,14 @@ import { asStored } from "../../src/capture/as-stored.ts";
 import { parseCheckpoint } from "../../src/model/checkpoint.ts";
 import type { RestorePlan, Skip, VolumeEntry } from "../../src/model/plan.ts";
 import { planRestore } from "../../src/plan/restore.ts";
-import { askCopies, type Bundle, type CopiesView, type Entry, type Json } from "./oracle.ts";
+import {
+  askCopies,
+  askYaml,
+  type Bundle,
+  type CopiesView,
+  type Entry,
+  type Json,
+} from "./oracle.ts";
 import { listTree } from "./tree.ts";
 
 /** What our side made of a bundle. */
@@ -62,12 +69,18 @@ export function projectByPlan(oracle: string, bundle: Bundle): Projection {
 export function withRendered(
   oracle: string,
   bundle: Bundle,
+  format: "JSON" | "YAML",
   look: (rendered: Projection) => void,
 ): void {
   inTemporary((dir) => {
-    const input = join(dir, "objects.json");
+    const input = join(dir, format === "JSON" ? "objects.json" : "objects.yaml");
     const out = join(dir, "out");
-    writeFileSync(input, JSON.stringify({ apiVersion: "v1", kind: "List", items: bundle.objects }));
+    writeFileSync(
+      input,
+      format === "JSON"
+        ? JSON.stringify({ apiVersion: "v1", kind: "List", items: bundle.objects })
+        : askYaml(oracle, bundle),
+    );
     const main = join(import.meta.dirname, "../../src/main.ts");
     const options = ["--node", bundle.node, "--select", "all", "--out", out, "-o", "json"];
     const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;

@@ -190,8 +190,23 @@ export const annotationKeys = [
   "unused",
 ] as const;
 
-export const cpuQuantities = ["0", "1m", "100m", "1500m", "0.1", "2.5", "1", "3", "1e1"] as const;
-export const memoryQuantities = [
+/** Numbers are quantities as well. */
+export const cpuQuantities: readonly [string | number, ...(string | number)[]] = [
+  1,
+  0.25,
+  "0",
+  "1m",
+  "100m",
+  "1500m",
+  "0.1",
+  "2.5",
+  "1",
+  "3",
+  "1e1",
+];
+export const memoryQuantities: readonly [string | number, ...(string | number)[]] = [
+  1_000_000,
+  1.5e9,
   "0",
   "1",
   "1500m",
@@ -206,7 +221,7 @@ export const memoryQuantities = [
   "3E",
   "1e3",
   "7.5M",
-] as const;
+];
 export const cpuDivisors = ["1", "1m", "0"] as const;
 export const memoryDivisors = [
   "1",

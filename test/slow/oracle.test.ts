@@ -41,18 +41,23 @@ if (built.kind === "missing") {
   });
 
   const rendered = Math.min(count, batchSize);
-  test(`${rendered} pods from seed ${firstSeed}: a rendered copy sees what its parent saw`, () => {
-    const verdict = emptyVerdict();
-    const cases = casesFrom(firstSeed, rendered);
-    const bundle = bundleOf(cases);
-    const parents = askParents(oracle, bundle);
-    withRendered(oracle, bundle, (ours) => {
-      for (const one of cases) {
-        judge(one, parents, ours, false, verdict);
-      }
+  for (const [format, seed] of [
+    ["JSON", firstSeed],
+    ["YAML", firstSeed + rendered],
+  ] as const) {
+    test(`${rendered} pods from seed ${seed}, rendered from ${format}: a copy sees what its parent saw`, () => {
+      const verdict = emptyVerdict();
+      const cases = casesFrom(seed, rendered);
+      const bundle = bundleOf(cases);
+      const parents = askParents(oracle, bundle);
+      withRendered(oracle, bundle, format, (ours) => {
+        for (const one of cases) {
+          judge(one, parents, ours, false, verdict);
+        }
+      });
+      conclude(verdict, rendered);
     });
-    conclude(verdict, rendered);
-  });
+  }
 }
 
 function casesFrom(seed: number, length: number): Case[] {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"strings"
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,6 +23,7 @@ import (
 	"k8s.io/kubernetes/pkg/apis/core/validation"
 	"k8s.io/kubernetes/pkg/kubelet/config"
 	kubetypes "k8s.io/kubernetes/pkg/kubelet/types"
+	"sigs.k8s.io/yaml"
 )
 
 // document is what the test sends. Objects are as a person may write them: defaults not yet set.
@@ -169,6 +171,39 @@ func (n nodeList) Get(name string) (*v1.Node, error) {
 		return node, nil
 	}
 	return nil, apierrors.NewNotFound(v1.Resource("nodes"), name)
+}
+
+type yamlText string
+
+// yamlDocuments prints as kubectl does: through sigs.k8s.io/yaml.
+func yamlDocuments(reader io.Reader) (any, error) {
+	asked := document{}
+	if err := json.NewDecoder(reader).Decode(&asked); err != nil {
+		return nil, err
+	}
+	text := strings.Builder{}
+	for _, raw := range asked.Objects {
+		printed, err := yaml.JSONToYAML([]byte(escapeUnprintable(string(raw))))
+		if err != nil {
+			return nil, err
+		}
+		text.WriteString("---\n")
+		text.Write(printed)
+	}
+	return yamlText(text.String()), nil
+}
+
+// escapeUnprintable writes what no YAML stream may hold as it is; JSON and YAML share the escape.
+func escapeUnprintable(text string) string {
+	escaped := strings.Builder{}
+	for _, char := range text {
+		if char >= 0x7f && char < 0xa0 && char != 0x85 || char == 0xfeff || char == 0xfffe || char == 0xffff {
+			fmt.Fprintf(&escaped, "\\u%04x", char)
+		} else {
+			escaped.WriteRune(char)
+		}
+	}
+	return escaped.String()
 }
 
 type reference struct {

@@ -4,9 +4,10 @@
 //	oracle env < BUNDLE             each container's environment, command, mounts and ports, for pods of the API
 //	oracle copies DIR < BUNDLE      the same for the static pods in a manifest directory, with no apiserver
 //	oracle volumes DIR < BUNDLE     what the volume plugins put on disk, written under DIR (root; own mount namespace)
+//	oracle yaml < BUNDLE            the objects as kubectl prints YAML, one document each
 //	oracle hasref FILE              which API object a pod refers to, by the kubelet's own rule
 //
-// All of it prints JSON. A bundle is {node, gates[], objects[], tokens[], podIP}; see bundle.go.
+// All the others print JSON. A bundle is {node, gates[], objects[], tokens[], podIP}; see bundle.go.
 package main
 
 import (
@@ -24,7 +25,9 @@ func main() {
 	syscall.Umask(0o022)
 	klog.SetLogger(logr.Discard())
 	answer, err := run(os.Args[1:])
-	if err == nil {
+	if text, ok := answer.(yamlText); ok {
+		_, err = os.Stdout.WriteString(string(text))
+	} else if err == nil {
 		err = json.NewEncoder(os.Stdout).Encode(answer)
 	}
 	if err != nil {
@@ -47,8 +50,10 @@ func run(args []string) (any, error) {
 		return copies(args[1], os.Stdin)
 	case command == "volumes" && len(args) == 2:
 		return volumes(args[1], os.Stdin)
+	case command == "yaml" && len(args) == 1:
+		return yamlDocuments(os.Stdin)
 	case command == "hasref" && len(args) == 2:
 		return hasReference(args[1])
 	}
-	return nil, fmt.Errorf("usage: oracle decode DIR NODE | env | copies DIR | volumes DIR | hasref FILE")
+	return nil, fmt.Errorf("usage: oracle decode DIR NODE | env | copies DIR | volumes DIR | yaml | hasref FILE")
 }
