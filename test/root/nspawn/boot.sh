@@ -24,13 +24,18 @@ done < /proc/self/cgroup
 
 machine=
 clean() {
-  trap - EXIT TERM INT HUP
+  trap '' EXIT TERM INT HUP
+  set +e
   # The pid namespace ends with its first process.
-  if [ -n "$machine" ]; then kill -KILL "$machine" 2>/dev/null && wait "$machine" 2>/dev/null; fi
+  if [ -n "$machine" ]; then
+    kill -KILL "$machine"
+    wait "$machine"
+  fi 2> /dev/null
   for group in "${cgroups[@]}"; do
-    echo $$ > "$group/cgroup.procs" || true
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-      find "$group/$name" -depth -type d -exec rmdir {} + 2>/dev/null && break
+    echo $$ > "$group/cgroup.procs"
+    # The last processes of the namespace may need a moment to go.
+    for _ in {1..50}; do
+      find "$group/$name" -depth -type d -exec rmdir {} + 2> /dev/null
       [ -d "$group/$name" ] || break
       sleep 0.1
     done
