@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { isSystemError } from "../errors.ts";
 
@@ -26,12 +27,11 @@ export function readSettings(file: string): SettingsFile {
     if (facts.size > settingsLimitBytes) {
       return { kind: "unreadable", problem: `${facts.size} bytes, at most ${settingsLimitBytes}` };
     }
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(descriptor));
-    return { kind: "text", text };
+    const bytes = readFileSync(descriptor);
+    return isUtf8(bytes) // a fatal TextDecoder would load ICU, which shows at each boot
+      ? { kind: "text", text: bytes.toString("utf8").replace(/^\ufeff/, "") }
+      : { kind: "unreadable", problem: "not UTF-8" };
   } catch (error) {
-    if (error instanceof TypeError) {
-      return { kind: "unreadable", problem: "not UTF-8" };
-    }
     const code = isSystemError(error) ? error.code : "unreadable";
     return code === "ENOENT" || code === "ENOTDIR"
       ? { kind: "absent" }

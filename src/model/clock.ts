@@ -31,8 +31,7 @@ export function judgeClock(
     return { now, age: `${describeDuration(Math.max(elapsedMs, 0))} ago`, warnings: [] };
   }
   const days = Math.floor(Math.abs(elapsedMs) / dayMs);
-  const far =
-    days > 0 ? `${days.toLocaleString("en")} days` : describeDuration(Math.abs(elapsedMs));
+  const far = days > 0 ? `${days} days` : describeDuration(Math.abs(elapsedMs));
   const side = elapsedMs < 0 ? "behind" : "ahead of";
   const message = `the clock is ${far} ${side} ${name} (${capturedAt}); order is by number, certificates and tokens cannot be judged`;
   return { now: undefined, age: "unknown age", warnings: [{ code: "W_CLOCK", message }] };

@@ -126,6 +126,9 @@ function readSource(
 }
 
 function checkSize(context: PodContext, field: string, { name, value }: EnvVar): void {
+  if ((name.length + (value?.length ?? 0)) * 3 < maxStringBytes) {
+    return; // no character is longer than three bytes for each of its code units
+  }
   const bytes = Buffer.byteLength(name) + Buffer.byteLength(value ?? "") + 2;
   if (bytes > maxStringBytes) {
     throw new Failure("E_ENV_SIZE", {

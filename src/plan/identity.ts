@@ -64,12 +64,9 @@ export function planNames(
 /** The parent's name, unless the kubelet's `<name>-<node>` is already the name of another pod. */
 function copyName(context: PodContext): string {
   const { name } = context.pod.metadata;
-  const taken = context.index.pods.some(
-    (pod) =>
-      (pod.metadata.namespace ?? "default") === context.namespace &&
-      pod.metadata.name === `${name}-${context.node}`,
-  );
-  const chosen = taken ? `${name}-blackstart` : name;
+  const { index, namespace, node } = context;
+  const isTaken = index.find("Pod", namespace, `${name}-${node}`) !== undefined;
+  const chosen = isTaken ? `${name}-blackstart` : name;
   const whole = `${chosen}-${context.node}`;
   // /var/log/pods/<namespace>_<name>_<uid>, uid of 32 digits, is one file name (kuberuntime/helpers.go).
   const logName = context.namespace.length + whole.length + 32 + 2;

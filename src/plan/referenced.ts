@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { Failure } from "../errors.ts";
 import type { ConfigMap, KeySelector, ObjectReference, Secret } from "../model/kubernetes.ts";
 import { type PodContext, podName } from "./pod-context.ts";
@@ -109,20 +110,14 @@ function missingObject(
   });
 }
 
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
 /**
  * Pure. The text of a Secret's bytes, for an environment.
  *
  * @throws {Failure} E_ENV_BYTES only when they are not UTF-8 or hold a NUL
  */
 export function decodeText(context: PodContext, bytes: Uint8Array, place: string): string {
-  try {
-    return checkText(context, decoder.decode(bytes), place);
-  } catch (error) {
-    if (error instanceof Failure) {
-      throw error;
-    }
+  // Not TextDecoder: a fatal one loads ICU, a quarter of what a restore costs.
+  if (!isUtf8(bytes)) {
     throw new Failure("E_ENV_BYTES", {
       what: `${podName(context)} has an environment value that no manifest can carry`,
       where: place,
@@ -130,6 +125,7 @@ export function decodeText(context: PodContext, bytes: Uint8Array, place: string
       next: "Give the pod this value as a file",
     });
   }
+  return checkText(context, Buffer.from(bytes).toString("utf8"), place);
 }
 
 /**

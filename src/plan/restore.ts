@@ -135,8 +135,9 @@ function planPod(context: PodContext, generation: number | undefined, capturedAt
 /** `_` occurs in no Kubernetes name, so that `a`/`b-c` and `a-b`/`c` differ. */
 function fileName(namespace: string, name: string): string {
   const whole = `${namespace}_${name}`;
-  const digest = createHash("sha256").update(whole).digest("hex");
-  return whole.length <= 200 ? whole : `${whole.slice(0, 180)}_${digest.slice(0, 16)}`;
+  return whole.length <= 200
+    ? whole
+    : `${whole.slice(0, 180)}_${createHash("sha256").update(whole).digest("hex").slice(0, 16)}`;
 }
 
 function isWritten({ secret, configMap, projected, downwardAPI }: Volume): boolean {

@@ -1,10 +1,9 @@
-import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { Failure } from "../errors.ts";
 import type { VolumeEntry, VolumePlan } from "../model/plan.ts";
 import type { Volume } from "../model/volume-sources.ts";
 import { directoryMode, fileMode, fsGroupOf } from "./ownership.ts";
-import { type Payload, planPayload } from "./payload.ts";
+import { planPayload } from "./payload.ts";
 import { type PodContext, podName } from "./pod-context.ts";
 
 /**
@@ -21,8 +20,8 @@ import { type PodContext, podName } from "./pod-context.ts";
  * Source: v1.37.2 `volume/util/atomic_writer.go: Write()`, `nested_volumes.go`, `emptydir/empty_dir.go`.
  *
  * @param dir absolute on the node
- * @param capturedAt RFC 3339; with the content it names the timestamped directory, so that the same
- *   checkpoint always gives the same tree
+ * @param capturedAt RFC 3339; it names the timestamped directory, so that the same checkpoint always
+ *   gives the same tree
  * @throws {Failure} as `planPayload()`
  */
 export function planVolume(
@@ -34,7 +33,7 @@ export function planVolume(
   const payload = planPayload(context, volume);
   const fsGroup = fsGroupOf(context.pod);
   const gid = fsGroup ?? 0;
-  const stamp = timestampName(payload, capturedAt);
+  const stamp = timestampName(capturedAt);
   const rootMode = volume.configMap == null ? 0o1777 : 0o777;
   const entries: VolumeEntry[] = [directory(".", rootMode)];
   function directory(path: string, mode: number): VolumeEntry {
@@ -77,16 +76,14 @@ export function planVolume(
   return { name: volume.name, dir, entries };
 }
 
-/** `..2026_11_22_08_22_18.` and nine digits, as the kubelet names it, but from the content. */
-function timestampName(payload: Payload, capturedAt: string): string {
-  const hash = createHash("sha256");
-  for (const path of [...payload.keys()].sort()) {
-    const file = payload.get(path);
-    hash.update(`${path}\0${file?.mode ?? 0}\0${file?.user ?? ""}\0${file?.bytes.length ?? 0}\0`);
-    hash.update(file?.bytes ?? "");
-  }
-  const digits = (hash.digest().readUInt32BE(0) % 1_000_000_000).toString().padStart(9, "0");
-  return `..${capturedAt.slice(0, 19).replaceAll(/[-T:]/g, "_")}.${digits}`;
+/**
+ * `..2026_11_22_08_22_18.` and nine digits, as the kubelet names it, from the time of the capture. Content
+ * that changes without that time is told apart where the tree is written.
+ */
+function timestampName(capturedAt: string): string {
+  const fraction = /\.(\d+)/.exec(capturedAt)?.[1] ?? "";
+  const seconds = capturedAt.slice(0, 19).replaceAll(/[-T:]/g, "_");
+  return `..${seconds}.${fraction.padEnd(9, "0").slice(0, 9)}`;
 }
 
 function withParents(paths: readonly string[]): readonly string[] {

@@ -302,13 +302,37 @@ tree("case 64: an expired token is written and its age said, unless the clock is
   assert.deepEqual(planOf([made], { tokens: [old], now: undefined }).warnings, []);
 });
 
-tree("the same checkpoint gives the same tree, another content another directory", () => {
-  const stampOf = (value: string) =>
-    planOf([podWith({ secret: { secretName: "s" } }), secret("s", { k: value })]).pods[0]
-      ?.volumes[0]?.entries[1]?.path;
-  assert.equal(stampOf("1"), stampOf("1"));
-  assert.notEqual(stampOf("1"), stampOf("2"));
+tree("the timestamped directory is named by the time of the capture", () => {
+  const plan = planOf([podWith({ secret: { secretName: "s" } }), secret("s", { k: "1" })]);
+  assert.equal(plan.pods[0]?.volumes[0]?.entries[1]?.path, "..2026_11_22_08_25_00.000000000");
 });
+
+const encodings = [
+  { text: "aGk=", bytes: "hi" },
+  { text: "aG\r\nk=\n", bytes: "hi" },
+  { text: "", bytes: "" },
+  { text: "aGl=", bytes: "hi" }, // bits after the end do not matter to Go either
+  { text: "aGk", bytes: undefined },
+  { text: "a-_=", bytes: undefined },
+  { text: "aG k", bytes: undefined },
+  { text: "a=Gk", bytes: undefined },
+  { text: "aGk=aGk=", bytes: undefined },
+  { text: "====", bytes: undefined },
+  { text: "aGké", bytes: undefined },
+];
+for (const { text, bytes } of encodings) {
+  tree(
+    `base64 ${JSON.stringify(text)} is ${bytes === undefined ? "refused" : "read"} as Go does`,
+    () => {
+      const plan = planOf([
+        podWith({ secret: { secretName: "s" } }),
+        { ...secret("s", {}), data: { k: text } },
+      ]);
+      assert.deepEqual(skipsOf(plan), bytes === undefined ? ["E_B64"] : []);
+      assert.equal(treeOf(plan).includes(`..t/k 644 0:0 ${bytes}`), bytes !== undefined);
+    },
+  );
+}
 
 const refusals = [
   {
