@@ -4,13 +4,14 @@ import { acquireLock } from "../host/lock.ts";
 import { log, logWarning } from "../host/log.ts";
 import { type BootFacts, observeBoot } from "../host/observe.ts";
 import { ensureMemory } from "../host/tmpfs.ts";
+import { uptimeMs } from "../host/uptime.ts";
 import { describeDuration, judgeClock } from "../model/clock.ts";
 import { describeTime } from "../model/describe-outcome.ts";
 import type { Applied } from "../model/outcome.ts";
 import type { RestorePlan, Warning } from "../model/plan.ts";
 import type { Verdict } from "../model/probe.ts";
 import { planRestore } from "../plan/restore.ts";
-import { applyPlan } from "../project/project.ts";
+import { applyPlan, checkPlace } from "../project/project.ts";
 import { resetAttempts, takeAttempt } from "../store/marks.ts";
 import { describePlan, warningLines } from "./describe-plan.ts";
 import { type ObservedNode, observeNode } from "./observe-node.ts";
@@ -32,7 +33,7 @@ import { count } from "./table.ts";
  *   cannot fail it
  */
 export async function restore(options: RestoreOptions): Promise<ExitStatus> {
-  const startedMs = performance.now();
+  const startedMs = uptimeMs();
   const session = await openSession(options);
   const boot = observeBoot(session.root);
   const node = await observeNode(session);
@@ -155,6 +156,7 @@ async function project(
   logWarnings(memory.warnings);
   using lock = acquireLock(session.runDir);
   logWarnings(lock.warnings);
+  checkPlace({ root: session.root, staticPodDir: staticPodPath, canOwn: boot.canOwn });
   // Taken before use: a boot that this generation kills must count. A person who names one has decided.
   if (
     generation !== undefined &&
@@ -177,7 +179,7 @@ async function project(
     prune: true,
   });
   logWarnings(applied.warnings);
-  sayOutcome(plan, applied, performance.now() - startedMs);
+  sayOutcome(plan, applied, uptimeMs() - startedMs);
   const warnings = [...clock.warnings, ...plan.warnings, ...memory.warnings, ...applied.warnings];
   await output(options.output, summary(plan, applied, generation, warnings), () => "");
   return statusOf(plan, applied);

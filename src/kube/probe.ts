@@ -1,3 +1,4 @@
+import { uptimeMs } from "../host/uptime.ts";
 import {
   type Endpoint,
   isOver,
@@ -39,7 +40,7 @@ const tickMs = 100;
  */
 export async function probe(request: ProbeRequest): Promise<Verdict> {
   const { endpoints, deadlineMs, networkMs, nodeAddresses } = request;
-  const startedMs = performance.now();
+  const startedMs = uptimeMs();
   const latest = new Map<Endpoint, Outcome>();
   const questions = new Map<Endpoint, Question>();
   const timers = new Map<Endpoint, NodeJS.Timeout>();
@@ -53,7 +54,7 @@ export async function probe(request: ProbeRequest): Promise<Verdict> {
     if (verdict !== undefined) {
       return;
     }
-    const elapsedMs = performance.now() - startedMs;
+    const elapsedMs = uptimeMs() - startedMs;
     const network = networkUpMs === undefined ? observe() : "up";
     if (network === "up") {
       networkUpMs ??= elapsedMs;
