@@ -16,8 +16,10 @@ const recording = readRecording();
 
 if (built.kind === "missing") {
   console.log(`SKIPPED the oracle against setA: ${built.why}`);
+  test.skip("recorded containers");
 } else if (recording === undefined) {
   console.log("SKIPPED the oracle against setA: this checkout has no test/fixtures/setA");
+  test.skip("recorded containers");
 } else {
   const pods = recording.objects.filter(
     ({ kind }) => kind === "Pod",

@@ -20,6 +20,7 @@ const isRoot = process.getuid?.() === 0;
 
 if (built.kind === "missing") {
   console.log(`SKIPPED the comparison with the kubelet's code: ${built.why}`);
+  test.skip("generated pods");
 } else {
   if (!isRoot) {
     console.log("SKIPPED the comparison with the kubelet's volume plugins: not root");
