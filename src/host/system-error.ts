@@ -24,6 +24,13 @@ const codes: Readonly<Record<string, FailureCode>> = {
   ENXIO: "E_NOT_REGULAR",
 };
 
+/** Numbers that libuv has no name for: Node calls them "Unknown system error -122". Source: libuv 1.51 `uv.h`. */
+const unnamed: Readonly<Record<number, string>> = {
+  [-116]: "ESTALE",
+  [-117]: "EUCLEAN",
+  [-122]: "EDQUOT",
+};
+
 const steps: Partial<Readonly<Record<FailureCode, string>>> = {
   E_PERMS: "Run as root, or correct the owner and mode",
   E_NOSPACE: "Free some space and run the command again",
@@ -68,17 +75,22 @@ export function expectedFailure(error: unknown, text: CallText): Failure {
 
 /** Pure. True when the call failed with one of these numbers. */
 export function hasErrno(error: unknown, ...errnos: readonly string[]): boolean {
-  return isSystemError(error) && errnos.includes(error.code);
+  return isSystemError(error) && errnos.includes(nameOf(error));
 }
 
 /** Pure. `EIO from fsync`: what the kernel said, without paths. */
 export function describeErrno(error: NodeJS.ErrnoException): string {
-  return `${error.code} from ${error.syscall ?? "a system call"}`;
+  return `${nameOf(error)} from ${error.syscall ?? "a system call"}`;
 }
 
-function codeOf(error: NodeJS.ErrnoException & { code: string }): FailureCode {
-  if (error.syscall === "fsync" && error.code !== "ENOSPC" && error.code !== "EDQUOT") {
+function nameOf({ code, errno }: NodeJS.ErrnoException): string {
+  return unnamed[errno ?? 0] ?? code ?? "an error";
+}
+
+function codeOf(error: NodeJS.ErrnoException): FailureCode {
+  const name = nameOf(error);
+  if (error.syscall === "fsync" && name !== "ENOSPC" && name !== "EDQUOT") {
     return "E_FSYNC";
   }
-  return codes[error.code] ?? "E_IO";
+  return codes[name] ?? "E_IO";
 }

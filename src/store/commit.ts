@@ -139,7 +139,7 @@ function commitFailure(
   remains: string | undefined,
 ) {
   const kept = remains ?? "nothing was committed before";
-  const space = `needs ${megabytes(neededBytes)}, ${describeFree(dir)}; ${kept}`;
+  const space = `needs ${megabytes(Math.max(neededBytes, 100_000))}, ${describeFree(dir)}; ${kept}`;
   const isFull = hasErrno(error, "ENOSPC", "EDQUOT", "EFBIG");
   const what = "the checkpoint cannot be committed and was discarded";
   return failureOf(error, { what, where: dir, remains: isFull ? space : kept });

@@ -55,6 +55,14 @@ for (const { name, errno, syscall, code, exit } of cases) {
   });
 }
 
+test("case 81: the quota's number, which libuv has no name for, is E_NOSPACE", () => {
+  const code = "Unknown system error -122";
+  const error = Object.assign(systemError(code, "write"), { errno: -122 });
+  const failure = expectedFailure(error, { what: "it failed", where: "/x" });
+  assert.deepEqual([failure.code, failure.text.found], ["E_NOSPACE", "EDQUOT from write"]);
+  assert.ok(hasErrno(error, "EDQUOT"));
+});
+
 test("a failure stays itself, and a bug is never made a failure", () => {
   const failure = new Failure("E_IO", { what: "x" });
   assert.equal(failureOf(failure, { what: "y", where: "/" }), failure);

@@ -167,7 +167,7 @@ test("case 81: a file size limit is E_NOSPACE, and the generation before stays",
     ["--fsize=2048", process.execPath, driver, store.dir, key, "4000"],
     { encoding: "utf8" },
   );
-  assert.match(limited.stdout, /^E_NOSPACE .*needs 0.0 MB.*checkpoint 1 stays valid/);
+  assert.match(limited.stdout, /^E_NOSPACE .*needs 0.1 MB.*checkpoint 1 stays valid/);
   assert.deepEqual(numbers(store), [1]);
   assert.deepEqual(listGenerations(store.dir).temporaries, []);
 });
