@@ -17,7 +17,12 @@ export async function main(argv: readonly string[]): Promise<void> {
   } catch (error) {
     end(error);
   }
+  // All is done and written. A name lookup that cannot be cancelled must not hold the kubelet up.
+  setTimeout(() => process.exit(), lingerMs).unref();
 }
+
+/** How long what cannot be cancelled may keep the process after its work. */
+const lingerMs = 1000;
 
 async function dispatch(words: readonly string[]): Promise<ExitStatus> {
   if (words.length === 1 && words[0] === "--version") {
