@@ -41,6 +41,11 @@ export function writeManifest(dir: AnchoredDir, name: string, text: string, owne
   if (hasEntries(dir, [{ kind: "file", path: name, mode: 0o600, uid, gid, bytes }], owner)) {
     return false;
   }
+  orRemoveTemporary(dir, () => writeAndRename(dir, name, bytes));
+  return true;
+}
+
+function writeAndRename(dir: AnchoredDir, name: string, bytes: Buffer): void {
   const fd = openSync(dir.at(temporary), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600); // (1)
   try {
     fchmodSync(fd, 0o600); // an odd umask
@@ -50,7 +55,20 @@ export function writeManifest(dir: AnchoredDir, name: string, text: string, owne
     closeSync(fd);
   }
   renameSync(dir.at(temporary), dir.at(name)); // (4)
-  return true;
+}
+
+/** The hidden name is every pod's: one that fails must not leave it in the way of the next. */
+function orRemoveTemporary(dir: AnchoredDir, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    try {
+      unlinkSync(dir.at(temporary));
+    } catch {
+      // The first error is the one to tell.
+    }
+    throw error;
+  }
 }
 
 /** True when a manifest of that name is there, whatever it says. */
@@ -94,8 +112,10 @@ export function linkManifest(
     return false;
   }
   if (before !== undefined) {
-    symlinkSync(target, place.dir.at(temporary));
-    renameSync(place.dir.at(temporary), place.dir.at(linkName));
+    orRemoveTemporary(place.dir, () => {
+      symlinkSync(target, place.dir.at(temporary));
+      renameSync(place.dir.at(temporary), place.dir.at(linkName));
+    });
     return true;
   }
   try {
