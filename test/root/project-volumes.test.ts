@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, lstatSync, mkdirSync, readdirSync, realpathSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import { isMemory, makeRoot, type Sketch } from "../project/plans.ts";
@@ -50,6 +58,19 @@ if (why !== undefined) {
     const order = { root: site.root, pods: [{ name: "b", volumes: { v: closed } }] };
     assert.deepEqual(drive("true", order, chownOnly).outcomes, ["projected"]);
     assert.equal(lstatSync(join(site.root, "run/blackstart/pods/a_b/v")).uid, 1000);
+  });
+
+  test("a setgid bit that the kernel drops silently fails the pod", () => {
+    using site = makeRoot("/dev/shm");
+    shell(`chown -R 65534:2000 ${site.root}; chmod g+s ${site.root}/run/blackstart`);
+    const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    const order = (top: number) => ({
+      root: site.root,
+      pods: [{ name: "b", volumes: { v: { files: { k: "1" }, top } } }],
+    });
+    assert.deepEqual(drive("true", order(0o777), nobody).outcomes, ["projected"]);
+    assert.deepEqual(drive("true", order(0o2777), nobody).outcomes, ["E_PERMS"]);
+    assert.deepEqual(readdirSync(join(site.root, "etc/kubernetes/manifests")), []);
   });
 
   test("an update shows the new timestamped directory, then swaps ..data, then removes the old one", () => {
@@ -102,6 +123,26 @@ if (why !== undefined) {
       .map((call) => call.replace(/\(.*/, ""));
     assert.deepEqual(next, ["openat", "fchmod", "fchown", "write", "close"]);
     assert.match(calls[opened[0] ?? 0] ?? "", /O_NOFOLLOW.*0600\)/);
+  });
+
+  test("on a host with SELinux the written volumes are labelled before the pod is shown", () => {
+    using site = makeRoot("/dev/shm");
+    const { root } = site;
+    const link = `${root}/etc/kubernetes/manifests/blackstart_a_b.json`;
+    const spy = `#!/bin/sh\necho "$@" >${root}/asked; ls ${link} >>${root}/asked 2>&1 || echo hidden >>${root}/asked\n`;
+    writeFileSync(join(root, "chcon"), spy, { mode: 0o755 });
+    mkdirSync(join(root, "sys/fs/selinux"), { recursive: true });
+    writeFileSync(join(root, "sys/fs/selinux/enforce"), "1");
+    const order = { root, pods: [{ name: "b", volumes: { v: sketch } }] };
+    const before = `mount --bind ${root}/chcon "$(readlink -f "$(command -v chcon)")"`;
+    const answer = drive(before, order);
+    assert.deepEqual([answer.outcomes, answer.warnings], [["projected"], []]);
+    const [asked, ...state] = readFileSync(join(root, "asked"), "utf8").trim().split("\n");
+    assert.equal(
+      asked,
+      `-h -R system_u:object_r:container_file_t:s0 -- ${root}/run/blackstart/pods/a_b/v`,
+    );
+    assert.equal(state.at(-1), "hidden");
   });
 
   const ladders = [
