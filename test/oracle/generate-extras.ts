@@ -11,7 +11,7 @@ export function podExtras(choose: Random): Json {
     priority: 1000,
     priorityClassName: "high",
     preemptionPolicy: "Never",
-    restartPolicy: "Always",
+    restartPolicy: choose.pick(["Always", "OnFailure", "Never"]),
     schedulerName: "mine",
     tolerations: [{ key: "a", operator: "Exists" }],
     affinity: {

@@ -79,6 +79,7 @@ function volumeSource(choose: Random, sources: Sources): Json {
     return { projected: { sources: projectedSources(choose, sources), ...defaults } };
   }
   return choose.pick([
+    {},
     { emptyDir: choose.pick<Json>([{}, { medium: "Memory" }, { sizeLimit: "1Gi" }]) },
     { hostPath: { path: "/srv/x", ...(choose.chance(0.5) ? { type: "DirectoryOrCreate" } : {}) } },
     { nfs: { server: "nfs.example.com", path: "/x", readOnly: choose.chance(0.5) } },

@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { suite } from "uvu";
 import { type Case, generateCase, kubernetesService, node } from "../oracle/generate.ts";
 import { emptyVerdict, judge, type Verdict } from "../oracle/judge.ts";
-import { askEnvironments, askVolumes, type Bundle, buildOracle } from "../oracle/oracle.ts";
+import {
+  askEnvironments,
+  askVolumes,
+  type Bundle,
+  buildOracle,
+  type Json,
+  type PodView,
+} from "../oracle/oracle.ts";
 import { projectByPlan, withRendered } from "../oracle/project.ts";
 
 /**
@@ -32,8 +39,10 @@ if (built.kind === "missing") {
     for (let at = 0; at < count; at += batchSize) {
       const cases = casesFrom(firstSeed + at, Math.min(batchSize, count - at));
       const bundle = bundleOf(cases);
-      const ours = projectByPlan(oracle, bundle);
       const parents = askParents(oracle, bundle);
+      // By turns as a person wrote the pods, and as an apiserver gives them back: with all defaults.
+      const isServed = (at / batchSize) % 2 === 1;
+      const ours = projectByPlan(oracle, isServed ? asServed(bundle, parents.views) : bundle);
       for (const one of cases) {
         judge(one, parents, ours, true, verdict);
       }
@@ -80,6 +89,26 @@ function bundleOf(cases: readonly Case[]): Bundle {
     ),
     podIP: "10.1.2.3",
   };
+}
+
+function asServed(bundle: Bundle, views: readonly PodView[]): Bundle {
+  const written = bundle.objects.filter((object) => (object as Json)["kind"] !== "Pod");
+  const served = views.map(({ pod: { metadata, spec } }) => {
+    const annotations = { ...(metadata["annotations"] as Json | undefined) };
+    // The kubelet's own, made for its eyes only.
+    const {
+      "kubernetes.io/config.source": _,
+      "kubernetes.io/config.seen": __,
+      ...rest
+    } = annotations;
+    return {
+      kind: "Pod",
+      metadata: { ...metadata, annotations: rest },
+      spec,
+      status: { phase: "Running" },
+    };
+  });
+  return { ...bundle, objects: [...written, ...served] };
 }
 
 function askParents(oracle: string, bundle: Bundle) {

@@ -193,11 +193,11 @@ func yamlDocuments(reader io.Reader) (any, error) {
 	return yamlText(text.String()), nil
 }
 
-// escapeUnprintable writes what no YAML stream may hold as it is; JSON and YAML share the escape.
+// escapeUnprintable writes what YAML refuses or takes for the end of a line; JSON and YAML share the escape.
 func escapeUnprintable(text string) string {
 	escaped := strings.Builder{}
 	for _, char := range text {
-		if char >= 0x7f && char < 0xa0 && char != 0x85 || char == 0xfeff || char == 0xfffe || char == 0xffff {
+		if char >= 0x7f && char < 0xa0 || char == 0x2028 || char == 0x2029 || char == 0xfeff || char == 0xfffe || char == 0xffff {
 			fmt.Fprintf(&escaped, "\\u%04x", char)
 		} else {
 			escaped.WriteRune(char)
