@@ -7,7 +7,7 @@ import { Exit, type ExitStatus, Failure } from "../errors.ts";
 import { readKey } from "../host/credential.ts";
 import { acquireLock } from "../host/lock.ts";
 import { log, logWarning } from "../host/log.ts";
-import { failureOf } from "../host/system-error.ts";
+import { failureOf, hasErrno } from "../host/system-error.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { encodeJson } from "../model/json.ts";
 import type { RestorePlan, Warning } from "../model/plan.ts";
@@ -143,7 +143,16 @@ function readRecipients(session: Session, file: string): readonly Recipient[] {
   try {
     return parseRecipients(readFileSync(path, "utf8"), path);
   } catch (error) {
-    throw failureOf(error, { what: "a break-glass public key cannot be read", where: path });
+    const what = "a break-glass public key cannot be read";
+    if (hasErrno(error, "ENOENT", "ENOTDIR", "EISDIR")) {
+      throw new Failure("E_RECIPIENT", {
+        what,
+        where: path,
+        found: hasErrno(error, "EISDIR") ? "it is a directory" : "no such file",
+        next: "Correct `recipients` in the configuration, or put the public key there",
+      });
+    }
+    throw failureOf(error, { what, where: path });
   }
 }
 

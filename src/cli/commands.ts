@@ -69,6 +69,7 @@ export const commands: readonly Command[] = [
       { status: Exit.osErr, says: "there is no tmpfs for the secrets and none can be mounted" },
       { status: Exit.cantCreat, says: "some pods were left out; the others were restored" },
       exits.disk,
+      { status: Exit.tempFail, says: "another restore or capture is running" },
       exits.noKey,
     ],
     run: async (values) => {
@@ -121,7 +122,13 @@ export const commands: readonly Command[] = [
       { line: "render --from pods.yaml --out /dev/shm/look", says: "look at the files" },
       { line: "render --from objects/ --select all -o json", says: "manifests as data, for CI" },
     ],
-    exits: [exits.notOpen, exits.noObject, exits.disk],
+    exits: [
+      exits.notOpen,
+      exits.noObject,
+      { status: Exit.cantCreat, says: "the output directory cannot be written" },
+      exits.disk,
+      { status: Exit.noPerm, says: "a file may not be read, or the directory not written" },
+    ],
     run: async (values) => {
       const { render } = await import("./render.ts");
       return render({

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Failure } from "../errors.ts";
 import { type KeyReading, readKey } from "../host/credential.ts";
-import { failureOf } from "../host/system-error.ts";
+import { failureOf, hasErrno } from "../host/system-error.ts";
 import { type Checkpoint, parseCheckpoint } from "../model/checkpoint.ts";
 import { parseJson } from "../model/json.ts";
 import type { Warning } from "../model/plan.ts";
@@ -110,6 +110,15 @@ function openFromFile(session: Session, file: string, node: string | undefined):
   try {
     bytes = readFileSync(file === "-" ? 0 : file);
   } catch (error) {
+    if (hasErrno(error, "ENOENT", "ENOTDIR", "EISDIR")) {
+      const isDirectory = hasErrno(error, "EISDIR");
+      throw new Failure(isDirectory ? "E_NOT_REGULAR" : "E_NO_INPUT", {
+        what: "there is no such checkpoint",
+        where: file,
+        found: isDirectory ? "it is a directory" : "no such file",
+        next: "Check the path given to --from",
+      });
+    }
     throw failureOf(error, { what: "the checkpoint cannot be read", where: file });
   }
   if (/^\s*\{\s*"apiVersion"/.test(bytes.toString("utf8", 0, 200))) {
