@@ -10,7 +10,7 @@ import { differences, type Snapshot, snapshotOf, withoutDates } from "./snapshot
 import { prepare } from "./store-scenarios.ts";
 import { namesIn, viewStore } from "./store-view.ts";
 
-/** `restore` on three nodes: freshly booted, after a power cut, with an older generation projected. */
+/** `restore` on four nodes: freshly booted, after a power cut, with an older generation projected, with two to choose. */
 export async function restoreScenarios(bench: Bench): Promise<Scenario[]> {
   const first = bench.fresh("restore-first");
   makeRoot(first);
@@ -32,19 +32,32 @@ export async function restoreScenarios(bench: Bench): Promise<Scenario[]> {
   await prepare(bench, update, ["capture", "--from", bench.objects.new, "--node", node]);
   leaveBehind(update);
 
-  const old = snapshotOf(join(standing, runDir));
+  const cold = bench.fresh("restore-choice");
+  copyRoot(update, cold);
+  rmSync(join(cold, runDir), { recursive: true });
+
+  const old: Look = {
+    generation: 1,
+    run: snapshotOf(join(standing, runDir)),
+    links: snapshotOf(join(standing, manifestDir)),
+  };
   const force = ["restore", "--force"];
-  return Promise.all([
-    restoreScenario(bench, "the first restore", first, force, []),
-    restoreScenario(bench, "a restore after a power cut", booted, force, []),
-    restoreScenario(
-      bench,
-      "a restore over another",
-      update,
-      [...force, "--generation", "2"],
-      [old],
-    ),
-  ]);
+  const second = [...force, "--generation", "2"];
+  return [
+    await restoreScenario(bench, "the first restore", first, force, {}),
+    await restoreScenario(bench, "a restore after a power cut", booted, force, {}),
+    await restoreScenario(bench, "a restore over another", update, second, { before: old }),
+    await restoreScenario(bench, "a restore that can choose", cold, force, { instead: old }),
+  ];
+}
+
+/** A generation, projected. */
+interface Look {
+  readonly generation: number;
+  /** /run/blackstart. */
+  readonly run: Snapshot;
+  /** The manifest directory. */
+  readonly links: Snapshot;
 }
 
 /** What a run that was killed has left. */
@@ -59,12 +72,16 @@ function leaveBehind(root: string): void {
   );
 }
 
+/**
+ * @param more.before  what was projected before
+ * @param more.instead  what is projected when the newest generation cannot be read
+ */
 async function restoreScenario(
   bench: Bench,
   name: string,
   template: string,
   command: readonly string[],
-  olds: readonly Snapshot[],
+  { before, instead }: { readonly before?: Look; readonly instead?: Look },
 ): Promise<Scenario> {
   const words = (root: string) => [...command, "--root", root];
   const clean = bench.fresh("golden");
@@ -73,28 +90,39 @@ async function restoreScenario(
   if (status !== 0) {
     throw new Error(`${name}: ${status}: ${stderr}`);
   }
-  const golden = snapshotOf(join(clean, runDir));
-  const goldenLinks = snapshotOf(join(clean, manifestDir));
+  const golden: Look = {
+    generation: before === undefined && instead === undefined ? 1 : 2,
+    run: snapshotOf(join(clean, runDir)),
+    links: snapshotOf(join(clean, manifestDir)),
+  };
+  const ends = instead === undefined ? [golden] : [golden, instead];
+  const visible = [...ends, ...(before === undefined ? [] : [before])].map((look) => look.run);
   const linksBefore = ourLinks(template);
   const dangled = new Set([...linksBefore].filter(([, leads]) => !leads).map(([link]) => link));
   const foreign = foreignOf(template, linksBefore);
-  const before = viewStore(template);
-  const used = command.includes("--generation") ? 2 : 1;
-  const done = attemptsDone(template, used);
+  const stored = viewStore(template).documents;
+  const isAttempted = (root: string) =>
+    ends.some(
+      ({ generation }) => attemptsDone(root, generation) > attemptsDone(template, generation),
+    );
 
   const judge = (root: string, { ended, acknowledged, effect }: Interrupted): string[] => {
-    const now = viewStore(root);
-    const isCounted = attemptsDone(root, used) > done || ended.stderr.includes("W_ATTEMPTS");
-    const shows = [...ourLinks(root)].some(([link, leads]) => leads && !linksBefore.get(link));
+    const { documents } = viewStore(root);
+    const isCounted = isAttempted(root) || ended.stderr.includes("W_ATTEMPTS");
+    const isCut = effect === "POWER";
+    const links = ourLinks(root);
+    const shows = [...links].some(([link, leads]) =>
+      isCut ? !linksBefore.has(link) : leads && !linksBefore.get(link),
+    );
     const isDone = acknowledged && ended.status === 0;
     return [
-      ...judgeVisiblePods(root, [...olds, golden], dangled),
+      ...judgeVisiblePods(root, visible, isCut ? new Set(links.keys()) : dangled),
       ...differences(foreignOf(root, linksBefore), foreign).map((line) => `foreign: ${line}`),
-      ...[...before.documents.keys()]
-        .filter((generation) => now.documents.get(generation) !== before.documents.get(generation))
+      ...[...stored.keys()]
+        .filter((generation) => documents.get(generation) !== stored.get(generation))
         .map((generation) => `generation ${generation} is lost`),
       ...(shows && !isCounted ? ["a pod is shown by a boot that was not counted"] : []),
-      ...(isDone ? judgeGolden(root, golden, goldenLinks, effect === "KILL" ? "all" : "seen") : []),
+      ...(isDone ? judgeEnd(root, ends, effect === "KILL" ? "all" : "seen") : []),
     ];
   };
   return {
@@ -106,12 +134,19 @@ async function restoreScenario(
     judgeAgain: (root, again, interrupted) => [
       ...(again.status === 0 ? [] : [`the second run ended with ${again.status}: ${again.stderr}`]),
       ...judge(root, { ...interrupted, acknowledged: false }),
-      ...judgeGolden(root, golden, goldenLinks),
+      ...judgeEnd(root, ends, "all"),
       ...(namesIn(join(root, runDir)) ?? [])
         .filter((left) => left.includes("lock"))
         .map((left) => `${left} is left`),
     ],
+    judgeKept: (root) => (isAttempted(root) ? [] : ["the boot is not counted"]),
   };
+}
+
+/** One of the ends is reached; else what is missing to the first. */
+function judgeEnd(root: string, ends: readonly Look[], part: "all" | "seen"): string[] {
+  const found = ends.map(({ run, links }) => judgeGolden(root, run, links, part));
+  return found.some((lines) => lines.length === 0) ? [] : (found[0] ?? []);
 }
 
 /**
@@ -122,7 +157,7 @@ function judgeGolden(
   root: string,
   golden: Snapshot,
   goldenLinks: Snapshot,
-  part: "all" | "seen" = "all",
+  part: "all" | "seen",
 ): string[] {
   const isWanted = (path: string) =>
     !/^\.?lock/.test(path) && (part === "all" || !/(^|\/)\.blackstart-/.test(path));

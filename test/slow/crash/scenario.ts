@@ -12,6 +12,8 @@ export interface Scenario {
   readonly judge: (root: string, interrupted: Interrupted) => string[];
   /** What is wrong after the command was run again, undisturbed. */
   readonly judgeAgain: (root: string, again: Ended, interrupted: Interrupted) => string[];
+  /** What is missing of that which an undisturbed run has promised, after the power failed. */
+  readonly judgeKept: (root: string, promised: Ended) => string[];
 }
 
 /** How a run was interrupted. */

@@ -121,6 +121,15 @@ async function captureScenario(
       ...(again.status === 0 ? [] : [`the second run ended with ${again.status}: ${again.stderr}`]),
       ...judgeRepeated(root, [...before.documents.keys()], golden, wanted, keep),
     ],
+    judgeKept: (root, { status, stdout }) => {
+      const told = Number(/^generation (\d+) of node/.exec(stdout)?.[1]);
+      const now = viewStore(root);
+      return [
+        ...(status === 0 ? [] : [`the second run ended with ${status}`]),
+        ...(now.newest === told ? [] : [`generation ${told} was acknowledged, not ${now.newest}`]),
+        ...(now.rollback ? ["the high-water mark is ahead of the generations"] : []),
+      ];
+    },
   };
 }
 
@@ -201,17 +210,20 @@ function keyInit(name: string, template: string): Scenario {
           .map((file) => `${file} is left`),
       ];
     },
+    judgeKept: (root) => judge(root, { acknowledged: true }),
   };
 }
 
+type Judged = Pick<Interrupted, "acknowledged" | "effect">;
+
 function keyPublish(name: string, template: string): Scenario {
   const [slot = ""] = namesIn(under(template, paths.keys)) ?? [];
-  const judge = (root: string, { acknowledged }: { readonly acknowledged: boolean }): string[] => {
+  const judge = (root: string, { acknowledged, effect }: Judged): string[] => {
     const kid = keyIn(under(root, paths.key));
     const isThere = kid !== undefined || (namesIn(under(root, paths.run)) ?? []).includes("key");
     return [
       ...(isThere && kid !== slot.split(".")[0] ? ["another key is published"] : []),
-      ...(acknowledged && !isThere ? ["the published key is missing"] : []),
+      ...(acknowledged && !isThere && effect !== "POWER" ? ["the published key is missing"] : []),
     ];
   };
   return {
@@ -222,9 +234,10 @@ function keyPublish(name: string, template: string): Scenario {
     judge,
     judgeAgain: (root, again) => [
       ...(again.status === 0 ? [] : [`${again.status}: ${again.stderr}`]),
-      ...judge(root, { acknowledged: true }),
+      ...judge(root, { acknowledged: true, effect: "" }),
       ...(namesIn(under(root, paths.run)) ?? []).filter((file) => file !== "key"),
     ],
+    judgeKept: () => [], // memory
   };
 }
 
