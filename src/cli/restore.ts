@@ -82,12 +82,8 @@ function tryOpen(
       ? observeProjected(session, node.kubelet.staticPodPath)
       : undefined;
   try {
-    // What this boot has projected stays: its attempt is taken, its pods run.
-    const opened = openForRestore(session, {
-      generation: generation ?? shown?.generation,
-      from,
-      node: node.name,
-    });
+    const wanted = { generation, from, node: node.name };
+    const opened = openShown(session, wanted, shown?.generation) ?? openForRestore(session, wanted);
     const { checkpoint } = opened;
     const name = opened.generation === undefined ? opened.file : `generation ${opened.generation}`;
     const { capturedAt, node: source } = checkpoint.metadata;
@@ -103,6 +99,27 @@ function tryOpen(
     }
     log(`restore 2/5 open: nothing, ${error.code}`);
     return error;
+  }
+}
+
+/** What this boot has projected stays, if it still opens: its attempt is taken, its pods run. */
+function openShown(
+  session: Session,
+  wanted: Parameters<typeof openForRestore>[1],
+  generation: number | undefined,
+): OpenedCheckpoint | undefined {
+  if (generation === undefined) {
+    return undefined;
+  }
+  try {
+    return openForRestore(session, { ...wanted, generation });
+  } catch (error) {
+    if (!(error instanceof Failure)) {
+      throw error;
+    }
+    const what = `generation ${generation}, which is projected, does not open`;
+    logWarning({ code: "W_STORE", message: `${what}: ${error.code}: ${error.message}` });
+    return undefined;
   }
 }
 

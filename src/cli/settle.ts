@@ -1,4 +1,4 @@
-import { Exit, type ExitStatus } from "../errors.ts";
+import { Exit, type ExitStatus, Failure } from "../errors.ts";
 import { log } from "../host/log.ts";
 import { checkpointedServers } from "../kube/checkpointed-servers.ts";
 import { settleAttempts } from "../store/marks.ts";
@@ -8,7 +8,7 @@ import type { GlobalOptions, OutputFormat } from "./options.ts";
 import { output } from "./output.ts";
 import { probeApiserver } from "./probe-apiserver.ts";
 import { observeProjected } from "./projected.ts";
-import { openSession } from "./session.ts";
+import { openSession, type Session } from "./session.ts";
 
 export interface SettleOptions extends GlobalOptions {
   readonly output: OutputFormat;
@@ -29,7 +29,11 @@ export async function settle(options: SettleOptions): Promise<ExitStatus> {
   if (generation === undefined) {
     return say(options, { settled: false, reason: "nothing is projected" }, Exit.ok);
   }
-  const { checkpoint } = openForRestore(session, { generation, from: undefined, node: node.name });
+  const checkpoint = openProjected(session, generation, node.name);
+  if (checkpoint === undefined) {
+    const reason = `generation ${generation} is no longer in the store`;
+    return say(options, { settled: false, generation, reason }, Exit.ok);
+  }
   if (checkpointedServers(checkpoint.items).ownPort !== undefined) {
     const { verdict, reason } = await probeApiserver(session, checkpoint.items, node);
     if (verdict === "cold") {
@@ -39,6 +43,18 @@ export async function settle(options: SettleOptions): Promise<ExitStatus> {
   settleAttempts(session.storeDir, generation);
   const reason = `generation ${generation} has its boot attempts back`;
   return say(options, { settled: true, generation, reason }, Exit.ok);
+}
+
+/** undefined when newer generations have taken its place in the store. */
+function openProjected(session: Session, generation: number, node: string | undefined) {
+  try {
+    return openForRestore(session, { generation, from: undefined, node }).checkpoint;
+  } catch (error) {
+    if (error instanceof Failure && error.code === "E_NO_CHECKPOINT") {
+      return undefined;
+    }
+    throw error;
+  }
 }
 
 interface Settled {

@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -20,6 +21,7 @@ import {
   describe,
   type Run,
   run,
+  succeed,
 } from "../end-to-end/executable.ts";
 import { capture, memory, type NodeRoot, nodeWithStore, shown } from "../end-to-end/node-root.ts";
 import { marker, objects, pod, podLink } from "../end-to-end/objects.ts";
@@ -156,6 +158,25 @@ inMemory(
     assert.equal(reset.status, 0, describe(reset));
     assert.equal(generationOf(node), "2");
     assert.deepEqual(attempts(node), ["2+2-1"]);
+  },
+);
+
+inMemory(
+  "when retention has dropped what is projected, or it is damaged, the newest is taken",
+  (node) => {
+    restore(node);
+    for (const level of ["3", "4", "5"]) {
+      capture(node, ...objects({ level }));
+    }
+    succeed(["settle", "--root", node.root]);
+    const dropped = restore(node);
+    assert.equal(dropped.status, 0, describe(dropped));
+    assert.match(dropped.stderr, /W_STORE: generation 2, which is projected, does not open: /);
+    assert.equal(generationOf(node), "5");
+    truncateSync(node.generation(5), 100);
+    const damaged = restore(node);
+    assert.equal(damaged.status, 0, describe(damaged));
+    assert.equal(generationOf(node), "4");
   },
 );
 
