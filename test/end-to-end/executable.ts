@@ -12,6 +12,7 @@ export interface RunOptions {
   /** Added to the environment. */
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string | Buffer;
+  readonly cwd?: string;
   /** Words before the program, such as `faketime DATE`. */
   readonly before?: readonly string[];
 }
@@ -21,6 +22,7 @@ export function run(words: readonly string[], options: RunOptions = {}): Run {
   const [file = "", ...rest] = [...(options.before ?? []), blackstart, ...words];
   return spawnSync(file, rest, {
     encoding: "utf8",
+    cwd: options.cwd,
     env: { ...cleanEnvironment(), ...options.env },
     input: options.input ?? "",
     timeout: 60_000,

@@ -61,24 +61,34 @@ export function bareNode(place = memory): NodeRoot {
   return nodeAt(root);
 }
 
-/** A node with a key and the generations 1 and 2, copied from one that was made once. */
+/** A node with a key and the generations 1 and 2. */
 export function nodeWithStore(place = memory): NodeRoot {
-  template ??= makeTemplate();
+  return nodeWith(fillStore, place);
+}
+
+/** A node as `fill` makes it, which is done once: every node is a copy of the first. */
+export function nodeWith(fill: (node: NodeRoot) => void, place = memory): NodeRoot {
+  const template = templates.get(fill) ?? makeTemplate(fill);
   const root = mkdtempSync(join(place ?? tmpdir(), "blackstart-e2e-"));
   spawnSync("cp", ["-a", `${template}/.`, root]);
   return nodeAt(root);
 }
 
-let template: string | undefined;
+const templates = new Map<(node: NodeRoot) => void, string>();
 
-function makeTemplate(): string {
+function makeTemplate(fill: (node: NodeRoot) => void): string {
   const node = bareNode();
   process.once("exit", () => node[Symbol.dispose]());
+  fill(node);
+  templates.set(fill, node.root);
+  return node.root;
+}
+
+function fillStore(node: NodeRoot): void {
   succeed(["key", "init", "--slot", "plain", "--root", node.root]);
   for (const level of ["old", "new"]) {
     capture(node, ...objects({ level }));
   }
-  return node.root;
 }
 
 /** Commits a generation of these objects. */
