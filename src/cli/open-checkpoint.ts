@@ -5,7 +5,13 @@ import { failureOf, hasErrno } from "../host/system-error.ts";
 import { type Checkpoint, parseCheckpoint } from "../model/checkpoint.ts";
 import { parseJson } from "../model/json.ts";
 import type { Warning } from "../model/plan.ts";
-import { type OpenedGeneration, openFile, openGeneration, openNewest } from "../store/store.ts";
+import {
+  type OpenedGeneration,
+  openFile,
+  openGeneration,
+  openNewest,
+  requireGenerations,
+} from "../store/store.ts";
 import type { Session } from "./session.ts";
 
 /** A checkpoint that was opened, and what was odd on the way. */
@@ -65,6 +71,7 @@ export function openForRestore(
   if (wanted.from !== undefined) {
     return openFromFile(session, wanted.from, wanted.node);
   }
+  requireGenerations(session.storeDir); // an empty store needs no key: a first boot is no failure
   const { ring, warnings } = readNodeKey(session);
   if (wanted.generation !== undefined) {
     return {

@@ -1,7 +1,7 @@
 import { Exit, type ExitStatus, type Failure } from "../errors.ts";
 import { slotDirConcerns } from "../host/key-slots.ts";
 import type { Warning } from "../model/plan.ts";
-import { listGenerations, openNewest } from "../store/store.ts";
+import { openNewest, requireGenerations } from "../store/store.ts";
 import { describeSkips, describeWarnings } from "./describe-plan.ts";
 import { type Inspected, inspectGeneration } from "./inspect.ts";
 import { observeNode } from "./observe-node.ts";
@@ -24,11 +24,8 @@ export interface VerifyOptions extends GlobalOptions {
  */
 export async function verify(options: VerifyOptions): Promise<ExitStatus> {
   const session = await openSession(options);
-  const listing = listGenerations(session.storeDir);
+  const listing = requireGenerations(session.storeDir);
   const { ring, warnings: keyWarnings } = readNodeKey(session);
-  if (listing.generations.length === 0) {
-    openNewest(session.storeDir, ring, undefined); // says why there is none
-  }
   const { name: node } = await observeNode(session);
   const facts = { node, now: new Date() };
   const inspected = listing.generations.map((file) =>

@@ -88,6 +88,19 @@ export function listGenerations(dir: string): StoreListing {
 }
 
 /**
+ * Lists the generations of a store that has to hold one.
+ *
+ * @throws {Failure} E_NO_STORE, E_NO_CHECKPOINT only when there is no generation; as `listGenerations`
+ */
+export function requireGenerations(dir: string): StoreListing {
+  const listing = listGenerations(dir);
+  if (listing.generations.length === 0) {
+    throw emptyStore(dir, listing);
+  }
+  return listing;
+}
+
+/**
  * Opens one generation and proves that it is this node's, this store's and the one its name says.
  *
  * Reads one file. `node` undefined leaves the node unchecked.
@@ -127,11 +140,8 @@ export function openNewest(
   node: string | undefined,
   attempts: "count" | "ignore" = "ignore",
 ): StoreReading {
-  const listing = listGenerations(dir);
-  const [newest] = listing.generations;
-  if (newest === undefined) {
-    throw emptyStore(dir, listing);
-  }
+  const listing = requireGenerations(dir);
+  const newest = listing.generations[0]?.generation ?? 0;
   const storeId = readIdentity(dir)?.storeId;
   const choice = chooseGeneration(
     listing.generations,
@@ -148,7 +158,7 @@ export function openNewest(
     throw choice.failure;
   }
   const { refusals, exhausted } = choice;
-  const freshness = checkFreshness(dir, newest.generation, storeId, keys);
+  const freshness = checkFreshness(dir, newest, storeId, keys);
   const used =
     choice.kind === "chosen" ? `generation ${choice.opened.generation} is used` : "none is used";
   const warnings = [

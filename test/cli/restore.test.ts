@@ -23,7 +23,14 @@ import {
   run,
   succeed,
 } from "../end-to-end/executable.ts";
-import { capture, memory, type NodeRoot, nodeWithStore, shown } from "../end-to-end/node-root.ts";
+import {
+  bareNode,
+  capture,
+  memory,
+  type NodeRoot,
+  nodeWithStore,
+  shown,
+} from "../end-to-end/node-root.ts";
 import { marker, objects, pod, podLink } from "../end-to-end/objects.ts";
 import { modeOf, snapshot } from "../end-to-end/tree.ts";
 import { type Identity, makeCertificate } from "../kube/certificates.ts";
@@ -411,5 +418,12 @@ function start(node: NodeRoot, words: readonly string[]) {
   });
   return { child, end };
 }
+
+test("an empty store is told before a missing key: a first boot is no failure", () => {
+  using node = bareNode();
+  const result = restore(node, "--force");
+  assert.equal(result.status, 66, describe(result));
+  assert.match(result.stderr, /^blackstart: E_NO_STORE: /m);
+});
 
 test.run();
