@@ -100,7 +100,7 @@ function claims(namespace: string, objects: Json[]): string[] {
     "host-claim": { hostPath: { path: "/srv/host" } },
     "local-claim": { local: { path: "/usr/share" } },
     "nfs-claim": {
-      nfs: { server: "nfs.example.com", path: "/export", readOnly: namespace.endsWith("1") },
+      nfs: { server: "nfs.example.com", path: "/export", readOnly: /[13579]$/.test(namespace) },
     },
   };
   for (const [name, source] of Object.entries(sources)) {

@@ -1,14 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -104,6 +96,10 @@ export interface CopiesView {
   readonly pods: readonly PodView[];
 }
 
+const script = `test -e "$1" || {
+  go build -p 2 -trimpath -ldflags "-s -w" -o "$1.$$" ./cmd/oracle && mv "$1.$$" "$1"
+}`;
+
 export type OracleBuild =
   | { readonly kind: "built"; readonly file: string }
   | { readonly kind: "missing"; readonly why: string };
@@ -140,18 +136,13 @@ export function buildOracle(): OracleBuild {
     return { kind: "missing", why: "go is not installed" };
   }
   mkdirSync(dirname(file), { recursive: true });
-  const target = `${file}.${process.pid}`;
-  const build = spawnSync(
-    "go",
-    ["build", "-p", "2", "-trimpath", "-ldflags", "-s -w", "-o", target, "./cmd/oracle"],
-    {
-      cwd: here,
-      env: environment,
-      encoding: "utf8",
-    },
-  );
+  // One at a time: two test files may ask at once, and each build takes all processors for minutes.
+  const build = spawnSync("flock", [`${file}.lock`, "sh", "-c", script, "sh", file], {
+    cwd: here,
+    env: environment,
+    encoding: "utf8",
+  });
   if (build.status !== 0) {
-    rmSync(target, { force: true });
     if (/dial tcp|no such host|proxyconnect|i\/o timeout|Service Unavailable/.test(build.stderr)) {
       return {
         kind: "missing",
@@ -160,7 +151,7 @@ export function buildOracle(): OracleBuild {
     }
     throw new Error(`the oracle does not build: ${build.stderr}`);
   }
-  renameSync(target, file);
+  rmSync(`${file}.lock`, { force: true });
   return { kind: "built", file };
 }
 
