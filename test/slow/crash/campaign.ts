@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { copyRoot } from "./node-root.ts";
 import { findPoint, hitPoint, isSame, listPoints, type Point } from "./points.ts";
-import { type Ended, inLanes, type Program, run, runTraced } from "./run.ts";
+import { type Ended, inLanes, type Program, run, runTraced, type Tracing } from "./run.ts";
 import type { Bench, Interrupted, Scenario } from "./scenario.ts";
 import type { Call, Trace } from "./trace.ts";
 
@@ -30,18 +30,13 @@ export async function traceClean(
   bench: Bench,
   program: Program,
   scenario: Scenario,
-  bytes?: number,
+  tracing?: Tracing,
 ): Promise<{ readonly trace: Trace; readonly root: string }> {
   const root = bench.fresh("clean");
   copyRoot(scenario.template, root);
   const log = bench.fresh("log");
-  const { status, stderr, trace } = await runTraced(
-    program,
-    scenario.words(root),
-    log,
-    undefined,
-    bytes,
-  );
+  const { ended, trace } = await runTraced(program, scenario.words(root), log, tracing);
+  const { status, stderr } = ended;
   if (status !== 0) {
     throw new Error(`${scenario.name}: ${status}: ${stderr}`);
   }
@@ -74,17 +69,18 @@ export async function shoot(
     try {
       copyRoot(scenario.template, root);
       const fault = { syscall: point.syscall, when, effect };
-      const ended = await runTraced(program, scenario.words(root), bench.fresh("log"), fault);
-      const hit = hitPoint(ended.trace, root, effect);
+      const words = scenario.words(root);
+      const { ended, trace } = await runTraced(program, words, bench.fresh("log"), { fault });
+      const hit = hitPoint(trace, root, effect);
       if (hit === undefined || !isSame(hit, point)) {
         // Too early, it is one later; too late, the run has shown where it was.
-        when = findPoint(ended.trace, root, point) ?? (misses % 4 === 3 ? point.when : when + 1);
+        when = findPoint(trace, root, point) ?? (misses % 4 === 3 ? point.when : when + 1);
         continue;
       }
       const acknowledged = scenario.isAcknowledged(ended);
       const interrupted = { ended, acknowledged, effect };
       const violations = [...scenario.judge(root, interrupted), ...more(interrupted)];
-      const again = await run(program, scenario.words(root));
+      const again = await run(program, words);
       const after = scenario
         .judgeAgain(root, again, interrupted)
         .map((line) => `after a second run: ${line}`);

@@ -33,7 +33,7 @@ export async function cutPower(
   scenario: Scenario,
   stop = false,
 ): Promise<PowerResult> {
-  const { trace, root } = await traceClean(bench, program, scenario, allBytes);
+  const { trace, root } = await traceClean(bench, program, scenario, { bytes: allBytes });
   rmSync(root, { recursive: true });
   const recorder = new Recorder(readImage(scenario.template, isDisk), root);
   recorder.add(trace, scenario.isAcknowledged);
@@ -86,15 +86,19 @@ export async function cutPowerAfterRepeat(
     const fault = { syscall: point.syscall, when: point.when, effect: "KILL" };
     const words = scenario.words(root);
     // Where exactly the kill hits does not matter: each run says what it did.
-    const killed = await runTraced(program, words, bench.fresh("log"), fault, allBytes);
+    const killed = await runTraced(program, words, bench.fresh("log"), {
+      fault,
+      bytes: allBytes,
+      all: true,
+    });
     recorder.add(killed.trace, () => false);
-    const again = await runTraced(program, words, bench.fresh("log"), undefined, allBytes);
+    const again = await runTraced(program, words, bench.fresh("log"), { bytes: allBytes });
     recorder.add(again.trace, () => false);
     const states = persistedStates(recorder.inodes, recorder.steps, recorder.steps.length);
     const violations = states.flatMap(({ image }) => {
       const place = bench.fresh("image");
       writeImage(image, place);
-      const found = scenario.judgeKept(place, again);
+      const found = scenario.judgeKept(place, again.ended);
       rmSync(place, { recursive: true });
       return found.map((line) => `${scenario.name}, killed at ${point.label}, repeated: ${line}`);
     });

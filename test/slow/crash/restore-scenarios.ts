@@ -25,6 +25,7 @@ export async function restoreScenarios(bench: Bench): Promise<Scenario[]> {
   const booted = bench.fresh("restore-boot");
   copyRoot(standing, booted);
   rmSync(join(booted, runDir), { recursive: true });
+  rmSync(join(booted, manifestDir, "blackstart_a_agent.json")); // links are not synced
 
   const update = bench.fresh("restore-update");
   copyRoot(standing, update);

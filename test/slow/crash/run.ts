@@ -46,30 +46,38 @@ export function missingStrace(): string | undefined {
   return status === 0 ? undefined : "strace may not trace here";
 }
 
+/** What strace does besides following calls. */
+export interface Tracing {
+  readonly fault?: Fault;
+  /** How much of each string is kept: enough for paths, unless what was written is wanted too. */
+  readonly bytes?: number;
+  /** With a fault: not only the calls that tell where it hit. */
+  readonly all?: boolean;
+}
+
 /**
  * Runs the program under strace.
  *
  * @param log  file for the log; removed afterwards
- * @param bytes  how much of each string is kept: enough for paths, or all that was written
  */
 export async function runTraced(
   program: Program,
   words: readonly string[],
   log: string,
-  fault?: Fault,
-  bytes = 4096,
-): Promise<Ended & { readonly trace: Trace }> {
-  const inject =
-    fault === undefined
-      ? []
-      : [
-          "-e",
-          `inject=${fault.syscall}:${fault.effect === "KILL" ? "signal=KILL" : `error=${fault.effect}`}:when=${fault.when}`,
-        ];
-  const options = ["-f", "-xx", "-s", String(bytes), "-o", log, "-e", `trace=${traceSet}`];
+  { fault, bytes = 4096, all = fault === undefined }: Tracing = {},
+): Promise<{ readonly ended: Ended; readonly trace: Trace }> {
+  const followed = all ? traceSet : `?open,?openat,?openat2,close,${fault?.syscall}`;
+  const options = ["-f", "-xx", "-s", String(bytes), "-o", log, "-e", `trace=${followed}`];
+  if (fault !== undefined) {
+    const isKill = fault.effect === "KILL";
+    const effect = isKill ? "signal=KILL" : `error=${fault.effect}`;
+    options.push("-e", `inject=${fault.syscall}:${effect}:when=${fault.when}`);
+    // It makes strace faster, and silently ignores signals.
+    options.push(...(isKill ? [] : ["--seccomp-bpf"]));
+  }
   try {
-    const ended = await run(["strace", ...options, ...inject, ...program], words);
-    return { ...ended, trace: parseTrace(readFileSync(log, "latin1")) };
+    const ended = await run(["strace", ...options, ...program], words);
+    return { ended, trace: parseTrace(readFileSync(log, "latin1")) };
   } finally {
     rmSync(log, { force: true });
   }
