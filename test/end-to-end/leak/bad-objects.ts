@@ -174,6 +174,8 @@ export const badObjects: readonly BadObjects[] = [
         .replace(/"password":"[^"]{20}/, (found) => `${found}\u0000`)
         .split("\0")[0] ?? "",
   },
+  { name: "JSON with a bare word, and no YAML", text: `{"password":${core}, "a": @b}` },
+  { name: "JSON with a bare number, and no YAML", text: `{"password":0${digits}, "a": @b}` },
   {
     name: "JSON with a bare word",
     text: with_({ password: 1 }).replace('"password":1', `"password":${core}`),

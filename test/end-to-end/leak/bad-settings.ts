@@ -57,5 +57,6 @@ export const badKubeconfigs: readonly BadFile[] = [
     text: kubeconfig("", `server: "https://x:${core}@127.0.0.1:1"`),
   },
   { name: "that is cut off", text: kubeconfig(`token: "${core}`) },
+  { name: "that is JSON with a bare word", text: `{"users":[{"user":{"token":${core}}}]}` },
   { name: "that is JSON and cut off", text: `{"users":[{"user":{"token":"${core}` },
 ];
