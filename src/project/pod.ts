@@ -79,7 +79,8 @@ export function showPod(site: Site, staged: StagedPod): Outcome {
     const changed = written || linked === true || writtenDirs.length > 0;
     return { kind: stood ? (changed ? "updated" : "unchanged") : "projected", namespace, name };
   } catch (error) {
-    return fail(site, pod, error, false);
+    const where = posix.join(site.place?.path ?? "", manifest.linkName);
+    return fail(site, pod, error, false, where);
   }
 }
 
@@ -99,10 +100,15 @@ export function removePod(site: Site, pod: PodPlan): void {
 }
 
 /** `kept`: the pod of an earlier run stays, only what this run wrote out of sight goes. */
-function fail(site: Site, pod: PodPlan, error: unknown, kept: boolean): FailedPod {
+function fail(
+  site: Site,
+  pod: PodPlan,
+  error: unknown,
+  kept: boolean,
+  where: string = under(site.root, pod.manifest.file),
+): FailedPod {
   const { namespace, name } = pod;
-  const what = `pod ${namespace}/${name} cannot be projected`;
-  const failure = writeFailure(error, what, under(site.root, pod.manifest.file));
+  const failure = writeFailure(error, `pod ${namespace}/${name} cannot be projected`, where);
   try {
     if (kept) {
       removeHiddenOf(site, pod);
