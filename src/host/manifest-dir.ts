@@ -63,8 +63,7 @@ export function openManifestDir(
 ): ManifestDir {
   const path = under(root, staticPodDir);
   const dir = openSafe(path);
-  const manifests = under(realpathSync.native(root), manifestsPath);
-  const here = realpathSync.native(path);
+  const { manifests, here } = resolvePlaces(dir, root, manifestsPath, path);
   return {
     dir,
     staticPodDir,
@@ -81,6 +80,18 @@ export function openManifestDir(
     },
     [Symbol.dispose]: () => dir[Symbol.dispose](),
   };
+}
+
+function resolvePlaces(dir: AnchoredDir, root: string, manifestsPath: string, path: string) {
+  try {
+    return {
+      manifests: under(realpathSync.native(root), manifestsPath),
+      here: realpathSync.native(path),
+    };
+  } catch (error) {
+    dir[Symbol.dispose]();
+    throw writeFailure(error, "the kubelet's manifest directory cannot be looked up", path);
+  }
 }
 
 /** Our link of that name, "free" when nothing has the name, "foreign" when it is not ours. */

@@ -61,8 +61,13 @@ function hasAllIds(): boolean {
   return map === "" || (inside === 0 && count === allIds);
 }
 
+/** True also when it cannot be told: what then fails is a warning. */
 function exists(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
 }
 
 function readText(path: string): string {

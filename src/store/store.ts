@@ -68,16 +68,15 @@ export function listGenerations(dir: string): StoreListing {
   for (const generation of names.generations) {
     const file = join(dir, generationName(generation));
     const stats = statOf(file);
-    if (stats !== undefined) {
-      generations.push({
-        generation,
-        file,
-        sizeBytes: stats.size,
-        mode: stats.mode & 0o7777,
-        blessed: names.blessed.has(generation),
-        attempts: names.attempts.get(generation) ?? { left: attemptsPerGeneration, done: 0 },
-      });
-    }
+    generations.push({
+      generation,
+      file,
+      // One that cannot be looked at is there all the same: opening it tells what is wrong.
+      sizeBytes: stats?.size ?? 0,
+      mode: (stats?.mode ?? 0o600) & 0o7777,
+      blessed: names.blessed.has(generation),
+      attempts: names.attempts.get(generation) ?? { left: attemptsPerGeneration, done: 0 },
+    });
   }
   return {
     generations,
