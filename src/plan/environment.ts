@@ -57,7 +57,7 @@ export function planEnvironment(
     throw new Failure("E_SECRET_ENV", {
       what: `${podName(context)} has Secret values in its environment`,
       where: field,
-      found: `${secretNames.size} variables, and the configuration says secretEnv: refuse`,
+      found: `${secretNames.size} variable${secretNames.size === 1 ? "" : "s"}, and the configuration says secretEnv: refuse`,
       next: "Give the pod its secrets as files, or set secretEnv: inline",
     });
   }
