@@ -9,7 +9,17 @@ const kebab = /^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.(ts|mjs|cjs)$/;
 const longest = 250;
 
 /** Test folders that mirror no folder of src/. */
-const specialTests = ["root", "slow", "scripts", "fixtures", "oracle", "kubelet", "scenarios"];
+const specialTests = [
+  "root",
+  "slow",
+  "scripts",
+  "fixtures",
+  "oracle",
+  "kubelet",
+  "scenarios",
+  "end-to-end",
+  "systemd",
+];
 
 /**
  * @param {Files} files

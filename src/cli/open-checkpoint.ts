@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Failure } from "../errors.ts";
 import { type KeyReading, readKey } from "../host/credential.ts";
+import { logWarning } from "../host/log.ts";
 import { failureOf, hasErrno } from "../host/system-error.ts";
 import { type Checkpoint, parseCheckpoint } from "../model/checkpoint.ts";
 import { parseJson } from "../model/json.ts";
@@ -94,6 +95,31 @@ export function openForRestore(
     ...parsed(reading.opened),
     warnings: [...warnings, ...reading.warnings, ...rollback, ...concerns],
   };
+}
+
+/**
+ * Opens the generation that this boot has projected: it stays, for its attempt is taken and its pods run.
+ *
+ * undefined when there is none, or when it does not open any more, which is said.
+ */
+export function openShown(
+  session: Session,
+  wanted: Parameters<typeof openForRestore>[1],
+  generation: number | undefined,
+): OpenedCheckpoint | undefined {
+  if (generation === undefined) {
+    return undefined;
+  }
+  try {
+    return openForRestore(session, { ...wanted, generation });
+  } catch (error) {
+    if (!(error instanceof Failure)) {
+      throw error;
+    }
+    const what = `generation ${generation}, which is projected, does not open`;
+    logWarning({ code: "W_STORE", message: `${what}: ${error.code}: ${error.message}` });
+    return undefined;
+  }
 }
 
 /**

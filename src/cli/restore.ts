@@ -15,7 +15,7 @@ import { applyPlan, checkPlace } from "../project/project.ts";
 import { resetAttempts, takeAttempt } from "../store/marks.ts";
 import { describePlan, warningLines } from "./describe-plan.ts";
 import { type ObservedNode, observeNode } from "./observe-node.ts";
-import { type OpenedCheckpoint, openForRestore } from "./open-checkpoint.ts";
+import { type OpenedCheckpoint, openForRestore, openShown } from "./open-checkpoint.ts";
 import { output } from "./output.ts";
 import { probeApiserver } from "./probe-apiserver.ts";
 import { observeProjected, removeDead } from "./projected.ts";
@@ -99,27 +99,6 @@ function tryOpen(
     }
     log(`restore 2/5 open: nothing, ${error.code}`);
     return error;
-  }
-}
-
-/** What this boot has projected stays, if it still opens: its attempt is taken, its pods run. */
-function openShown(
-  session: Session,
-  wanted: Parameters<typeof openForRestore>[1],
-  generation: number | undefined,
-): OpenedCheckpoint | undefined {
-  if (generation === undefined) {
-    return undefined;
-  }
-  try {
-    return openForRestore(session, { ...wanted, generation });
-  } catch (error) {
-    if (!(error instanceof Failure)) {
-      throw error;
-    }
-    const what = `generation ${generation}, which is projected, does not open`;
-    logWarning({ code: "W_STORE", message: `${what}: ${error.code}: ${error.message}` });
-    return undefined;
   }
 }
 
