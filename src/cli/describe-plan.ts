@@ -51,7 +51,8 @@ export function warningLines(warnings: readonly Warning[]): readonly string[] {
     if (first === undefined) {
       return [];
     }
-    const more = others.length === 0 ? "" : ` (and ${count(others.length, "more pod")} alike)`;
+    const isOfPods = first.name !== undefined && others.length > 0;
+    const more = isOfPods ? ` (and ${count(others.length, "more pod")} alike)` : "";
     return [`${describeWarning(first)}${more}`];
   });
 }

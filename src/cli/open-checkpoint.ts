@@ -84,16 +84,12 @@ export function openForRestore(
   if (reading.kind === "boot-loop") {
     throw reading.failure;
   }
-  const rollback: readonly Warning[] =
-    reading.rollback === undefined
-      ? []
-      : [{ code: "W_STORE", message: `${reading.rollback.code}: ${reading.rollback.message}` }];
   const concerns = [...reading.listing.concerns, ...reading.opened.concerns].map(
     (failure): Warning => ({ code: "W_STORE", message: `${failure.code}: ${failure.message}` }),
   );
   return {
     ...parsed(reading.opened),
-    warnings: [...warnings, ...reading.warnings, ...rollback, ...concerns],
+    warnings: [...warnings, ...reading.warnings, ...concerns],
   };
 }
 

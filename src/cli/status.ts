@@ -1,7 +1,14 @@
 import { Exit, type ExitStatus, Failure } from "../errors.ts";
+import type { KeyReading } from "../host/credential.ts";
+import { slotDirConcerns } from "../host/key-slots.ts";
 import type { Warning } from "../model/plan.ts";
 import type { KeyRing } from "../model/store-key.ts";
-import { listGenerations, type StoreListing } from "../store/store.ts";
+import {
+  listGenerations,
+  openNewest,
+  type StoreListing,
+  type StoreReading,
+} from "../store/store.ts";
 import { describeSkips, describeWarnings } from "./describe-plan.ts";
 import { type Inspected, inspectGeneration } from "./inspect.ts";
 import { describeProtection } from "./key.ts";
@@ -36,17 +43,21 @@ export async function status(options: StatusOptions): Promise<ExitStatus> {
     node.name,
   );
   const newest = inspected.find((one) => one.kind === "opens");
+  const found = problemOf(session, listing, key, inspected);
+  const reading = found === undefined ? readAsRestore(session, key, node.name) : undefined;
+  const problem = found ?? (reading?.kind === "boot-loop" ? reading.failure : undefined);
   const warnings: readonly Warning[] = [
     ...(key instanceof Failure ? [] : key.warnings),
-    ...(listing instanceof Failure ? [] : listing.warnings),
+    ...(reading?.warnings ?? (listing instanceof Failure ? [] : listing.warnings)),
+    ...concernsOf(session, listing, inspected),
     ...node.warnings,
     ...(newest?.plan.warnings ?? []),
   ];
-  const problem = problemOf(session, listing, key, inspected);
   const protection = describeProtection(session.root);
   const data = {
     store: session.storeDir,
     problem: problem === undefined ? null : { code: problem.code, message: problem.message },
+    restores: reading?.kind === "opened" ? reading.opened.generation : null,
     protection,
     generations: inspected.map(describeGeneration),
     node: newest?.checkpoint.metadata.node ?? null,
@@ -87,7 +98,7 @@ function inspectAll(
 function problemOf(
   session: Session,
   listing: StoreListing | Failure,
-  key: unknown,
+  key: KeyReading | Failure,
   inspected: readonly Inspected[],
 ): Failure | undefined {
   if (listing instanceof Failure) {
@@ -106,6 +117,39 @@ function problemOf(
   const [newest] = inspected;
   const opens = inspected.some(({ kind }) => kind === "opens");
   return !opens && newest?.kind === "refused" ? newest.failure : undefined;
+}
+
+/** What a cold boot would open: attempts count, and what is odd about the store is told. */
+function readAsRestore(
+  session: Session,
+  key: KeyReading | Failure,
+  node: string | undefined,
+): StoreReading | undefined {
+  if (key instanceof Failure) {
+    return undefined;
+  }
+  const reading = attempt(() => openNewest(session.storeDir, key.ring, node, "count"));
+  if (reading instanceof Failure) {
+    return undefined; // gone since it was inspected
+  }
+  if (reading.kind === "opened") {
+    reading.opened.plaintext.fill(0);
+  }
+  return reading;
+}
+
+/** Promises that the store, its files or the slots break although a boot is restored; `verify` fails on them. */
+function concernsOf(
+  session: Session,
+  listing: StoreListing | Failure,
+  inspected: readonly Inspected[],
+): readonly Warning[] {
+  const concerns = [
+    ...(listing instanceof Failure ? [] : listing.concerns),
+    ...inspected.flatMap((one) => one.concerns),
+    ...slotDirConcerns(session.root),
+  ];
+  return concerns.map(({ code, message }) => ({ code: "W_STORE", message: `${code}: ${message}` }));
 }
 
 function describeGeneration(one: Inspected) {
@@ -138,6 +182,7 @@ function describeProjected(shown: Projected | undefined, manifestDir: string) {
 interface StatusData {
   readonly store: string;
   readonly problem: { readonly code: string; readonly message: string } | null;
+  readonly restores: number | null;
   readonly protection: string;
   readonly unprojectable: Parameters<typeof describeSkips>[0];
   readonly projected: ReturnType<typeof describeProjected>;
@@ -182,7 +227,7 @@ function describeStatus(
     ),
     describeWarnings(warnings),
     data.problem === null
-      ? "A cold boot of this node would be restored from its newest generation that opens.\n"
+      ? `A cold boot of this node would be restored from generation ${data.restores}.\n`
       : `A cold boot of this node would not be restored: ${data.problem.code}: ${data.problem.message}\n`,
   ].join("");
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { rmSync, truncateSync, writeFileSync } from "node:fs";
+import { chmodSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import { assertWellSaid, describe, run, succeed } from "../end-to-end/executable.ts";
@@ -32,7 +32,7 @@ test("status is one screen for people", () => {
   assert.match(stdout, /\nnewest +generation 2 of node n1, taken /);
   assert.match(stdout, /\n +kube-system\/web +1 volume +registry\.example\/web:1\n/);
   assert.match(stdout, /\nprojected +nothing in \/etc\/kubernetes\/manifests\n/);
-  assert.match(stdout, /\nA cold boot of this node would be restored/);
+  assert.match(stdout, /\nA cold boot of this node would be restored from generation 2\.\n$/);
   assert.ok(
     stdout.split("\n").length <= 25 && stdout.split("\n").every((line) => line.length < 160),
   );
@@ -47,6 +47,7 @@ test("status -o json and -o yaml have the same, and what is projected", () => {
   assert.deepEqual(Object.keys(data), [
     "store",
     "problem",
+    "restores",
     "protection",
     "generations",
     "node",
@@ -96,6 +97,30 @@ test("status tells what keeps a cold boot from being restored, and ends with its
   const keyless = status(node, "-o", "json");
   assert.equal(keyless.status, 78, describe(keyless));
   assert.equal(JSON.parse(keyless.stdout).problem.code, "E_NO_KEY");
+});
+
+test("status counts attempts, as a boot does, and tells a store that was put back or lies open", () => {
+  using node = nodeWithStore();
+  const usedUp = (generation: string) =>
+    writeFileSync(join(node.store, `attempts-${generation.padStart(20, "0")}+0-3`), "");
+  usedUp("2");
+  writeFileSync(join(node.store, `blessed-${"1".padStart(20, "0")}`), "");
+  const second = status(node);
+  assert.equal(second.status, 0, describe(second));
+  assert.match(second.stdout, /W_ATTEMPTS: generation 2 has used up .*generation 1 is used/);
+  assert.match(second.stdout, /would be restored from generation 1\.\n$/);
+  usedUp("1");
+  const looped = status(node);
+  assert.equal(looped.status, 0, describe(looped));
+  assert.match(looped.stdout, /would not be restored: E_BOOT_LOOP: .*--reset-attempts/);
+
+  rmSync(node.generation(2));
+  chmodSync(node.generation(1), 0o644);
+  const { stdout } = status(node);
+  assert.equal(stdout.match(/E_ROLLBACK/g)?.length, 1, stdout);
+  assert.equal(stdout.match(/E_PERMS/g)?.length, 1, stdout);
+  const restored = run(["restore", "--dry-run", "--generation", "1", "--root", node.root]);
+  assert.equal(restored.status, 0, describe(restored));
 });
 
 test("verify says of each generation whether it is intact, and changes nothing", () => {

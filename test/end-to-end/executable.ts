@@ -53,7 +53,7 @@ export function assertWellSaid(result: Run): void {
   const said = describe(result);
   assert.equal(result.signal, null, said);
   assert.doesNotMatch(result.stderr, /^\s+at .*[:)]/m, `a stack: ${said}`);
-  assert.doesNotMatch(result.stderr, /is a bug|undefined|\[object|NaN/, said);
+  assert.doesNotMatch(result.stderr, /is a bug|\bundefined\b|\[object|\bNaN\b/, said);
   const lines = failureLines(result);
   assert.ok(lines.length <= 1, `several failure lines: ${said}`);
   for (const line of lines) {
