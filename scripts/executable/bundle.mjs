@@ -71,16 +71,17 @@ export async function bundle(identity) {
   const functions = await Promise.all(
     result.outputFiles.map(async ({ path, text }) => {
       const file = relative(join(repository, "out"), path);
-      return /** @type {const} */ ([file, await commonJs(file, text)]);
+      const isBoot = bootChunks.has(`out/${file}`);
+      return /** @type {const} */ ([file, isBoot ? bootModule(text) : await commonJs(file, text)]);
     }),
   );
   functions.sort(([left], [right]) => (left < right ? -1 : 1));
-  const isBoot = (/** @type {string} */ file) => bootChunks.has(`out/${file}`);
+  const inBoot = (/** @type {string} */ file) => bootChunks.has(`out/${file}`);
   return {
     scripts: new Map([
-      ["boot", script(functions.filter(([file]) => isBoot(file)))],
+      ["boot", script(functions.filter(([file]) => inBoot(file)))],
       ...functions
-        .filter(([file]) => !isBoot(file))
+        .filter(([file]) => !inBoot(file))
         .map((entry) => /** @type {const} */ ([entry[0].slice(0, -".js".length), script([entry])])),
     ]),
     bootFiles: [...bootChunks].flatMap((chunk) => Object.keys(outputs[chunk]?.inputs ?? {})).sort(),
@@ -110,6 +111,48 @@ function closure(outputs, entry, found) {
       }
     }
   }
+}
+
+/**
+ * One module of the boot script, as a CommonJS function. Its imports become local names, not properties of a
+ * namespace: a call across modules then costs what any call costs, and no module needs helper functions.
+ * That takes a graph without cycles and no exported variable that changes; the layer check sees to the first.
+ *
+ * @param {string} text  as esbuild writes a chunk: imports between its modules, one export at the end
+ */
+function bootModule(text) {
+  const imports =
+    /(?<=^|[;}])import(?:(\*as \w+|\w+|\{[^{}]*\})(?:,(\{[^{}]*\}))?from)?"(node:[a-z_/]+|\.\/[\w-]+\.js)";/g;
+  const exported = /export\{([^{}]*)\};?\s*$/.exec(text);
+  const body = (exported === null ? text : text.slice(0, exported.index)).replaceAll(
+    imports,
+    (_all, first, second, name) => {
+      const bindings = [first, second].filter((clause) => clause !== undefined).map(binding);
+      const required = `require("${name}")`;
+      return bindings.length === 0
+        ? `${required};`
+        : `const ${bindings.map((clause) => `${clause}=${required}`).join(",")};`;
+    },
+  );
+  if (/(^|[;}])(import|export)[\s{*"]/.test(body)) {
+    throw new Error("a boot module has an import or export that is not understood");
+  }
+  const members = (exported?.[1] ?? "")
+    .split(",")
+    .filter(Boolean)
+    .map((member) => {
+      const [local = "", name = local] = member.split(" as ");
+      return local === name ? local : `${name}:${local}`;
+    });
+  const lazy = body.replaceAll(/\bimport\(("[^"]+")\)/g, "Promise.resolve().then(()=>require($1))");
+  return `${lazy}\nmodule.exports={${members.join(",")}};`;
+}
+
+/** @param {string} clause */
+function binding(clause) {
+  return clause.startsWith("*as ")
+    ? clause.slice("*as ".length)
+    : clause.replaceAll(/(\w+) as (\w+)/g, "$1:$2");
 }
 
 /**

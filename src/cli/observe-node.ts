@@ -1,6 +1,7 @@
+import { existsSync } from "node:fs";
+import { under } from "../config.ts";
 import { type KubeletFacts, observeKubelet } from "../host/kubelet.ts";
-import { type ProbeKubeconfig, readKubeconfig } from "../kube/kubeconfig.ts";
-import { nodeOfCertificate } from "../kube/node-identity.ts";
+import type { ProbeKubeconfig } from "../kube/kubeconfig.ts";
 import type { Warning } from "../model/plan.ts";
 import type { Session } from "./session.ts";
 
@@ -16,13 +17,19 @@ export interface ObservedNode {
 /** Looks at the kubelet and its kubeconfig. Never rejects: what cannot be read is a warning. */
 export async function observeNode(session: Session): Promise<ObservedNode> {
   const kubelet = await observeKubelet(session.root, session.config);
+  const hostname = kubelet.hostnameOverride?.toLowerCase();
+  if (!existsSync(under(session.root, kubelet.kubeconfigPath))) {
+    return { kubelet, kubeconfig: undefined, name: hostname, warnings: kubelet.warnings };
+  }
+  const { readKubeconfig } = await import("../kube/kubeconfig.ts");
+  const { nodeOfCertificate } = await import("../kube/node-identity.ts");
   const { kubeconfig, warnings } = await readKubeconfig(session.root, kubelet.kubeconfigPath);
   const certPem = kubeconfig?.clientCert?.certPem;
   const certified = certPem === undefined ? undefined : nodeOfCertificate(certPem);
   return {
     kubelet,
     kubeconfig,
-    name: kubelet.hostnameOverride?.toLowerCase() ?? certified,
+    name: hostname ?? certified,
     warnings: [...kubelet.warnings, ...warnings],
   };
 }

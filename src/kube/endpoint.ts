@@ -1,4 +1,3 @@
-import { isIP } from "node:net";
 import type { Endpoint } from "../model/probe.ts";
 import { parseServer } from "../model/server-url.ts";
 
@@ -21,13 +20,14 @@ export function isOwnAddress(host: string, ownAddresses: readonly string[]): boo
   );
 }
 
+/** By pattern and not by `isIP`: a cold boot with no endpoint but its own need not load node:net. */
 function canonicalAddress(host: string): string | undefined {
-  const version = isIP(host);
-  if (version !== 6) {
-    return version === 4 ? host : undefined;
+  if (!host.includes(":")) {
+    return /^(\d{1,3}\.){3}\d{1,3}$/.test(host) ? host : undefined;
   }
   const [address] = host.split("%", 1);
-  return new URL(`https://[${address}]`).hostname.slice(1, -1);
+  const url = URL.parse(`https://[${address}]`);
+  return url?.hostname.slice(1, -1);
 }
 
 /** What the parts of the node know about apiservers. */

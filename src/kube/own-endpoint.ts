@@ -1,5 +1,4 @@
-import { isIP } from "node:net";
-import type { Endpoint } from "../model/probe.ts";
+import type { Endpoint, Outcome } from "../model/probe.ts";
 import { isOwnAddress } from "./endpoint.ts";
 
 /**
@@ -14,8 +13,7 @@ export function localizeEndpoints(
 ): readonly Endpoint[] {
   const localized = new Map<string, Endpoint>();
   for (const endpoint of endpoints) {
-    const isAway =
-      endpoint.own && isIP(endpoint.host) !== 0 && !isOwnAddress(endpoint.host, interfaceAddresses);
+    const isAway = endpoint.own && !isOwnAddress(endpoint.host, interfaceAddresses);
     const url = `https://127.0.0.1:${endpoint.port}${endpoint.prefix}`;
     const here: Endpoint = isAway ? { ...endpoint, host: "127.0.0.1", url } : endpoint;
     const same = localized.get(here.url);
@@ -25,4 +23,24 @@ export function localizeEndpoints(
     });
   }
   return [...localized.values()];
+}
+
+/**
+ * What every endpoint would answer, where that is known without asking: all are this machine's own, and nothing
+ * listens on their ports. undefined when they have to be asked.
+ *
+ * Pure. The commonest cold boot then needs no socket, and not the code that asks.
+ */
+export function refusedByAll(
+  endpoints: readonly Endpoint[],
+  listeners: ReadonlySet<number> | undefined,
+): readonly Outcome[] | undefined {
+  const isKnown = endpoints.every(({ own, port }) => own && listeners?.has(port) === false);
+  return isKnown
+    ? endpoints.map((endpoint) => ({
+        kind: "refused",
+        detail: "nothing listens on the port",
+        endpoint,
+      }))
+    : undefined;
 }
