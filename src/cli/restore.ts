@@ -231,6 +231,8 @@ function summary(
 }
 
 function statusOf(plan: RestorePlan, applied: Applied | undefined): ExitStatus {
-  const failed = applied?.outcomes.some(({ kind }) => kind === "failed") ?? false;
+  const failed =
+    applied?.outcomes.some(({ kind }) => kind === "failed") === true ||
+    applied?.warnings.some(({ code }) => code === "W_LEFTOVER") === true;
   return failed || plan.skipped.length > 0 ? Exit.cantCreat : Exit.ok;
 }

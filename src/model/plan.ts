@@ -100,6 +100,7 @@ export type WarningCode =
   | "W_PROTECTION"
   | "W_KEY"
   | "W_FOREIGN"
+  | "W_LEFTOVER"
   | "W_UNPROJECTABLE"
   | "W_PROBE"
   | "W_CONFIG"

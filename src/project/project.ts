@@ -55,8 +55,26 @@ export function applyPlan(plan: RestorePlan, options: ApplyOptions): Applied {
     capBytes: options.memory.capBytes,
   });
   removeLeftovers(site);
-  const removed = options.prune ? prunePods(site, plan) : [];
-  return { ...applyPods(site, plan, options.seLinux), removed };
+  const pruned = options.prune ? prune(site, plan) : { removed: [], warnings: [] };
+  const applied = applyPods(site, plan, options.seLinux);
+  return {
+    ...applied,
+    removed: pruned.removed,
+    warnings: [...pruned.warnings, ...applied.warnings],
+  };
+}
+
+/** What cannot be removed, as on a disk that came up read-only, must not keep the plan's pods from coming up. */
+function prune(site: Site, plan: RestorePlan): Pick<Applied, "removed" | "warnings"> {
+  try {
+    return { removed: prunePods(site, plan), warnings: [] };
+  } catch (error) {
+    if (!(error instanceof Failure)) {
+      throw error;
+    }
+    const message = `${error.code}: ${error.message}`;
+    return { removed: [], warnings: [{ code: "W_LEFTOVER", message }] };
+  }
 }
 
 /**

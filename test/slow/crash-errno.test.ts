@@ -2,8 +2,12 @@ import assert from "node:assert/strict";
 import { suite } from "uvu";
 import { allScenarios, expectNoViolation, missingForCrashes, openBench } from "./crash/bench.ts";
 import { pointsOf, type Result, type Shot, shootAll } from "./crash/campaign.ts";
+import { ourLinks } from "./crash/kubelet-view.ts";
+import { copyRoot } from "./crash/node-root.ts";
 import { commitSteps, judgeOutcome } from "./crash/outcome.ts";
 import { isChanging } from "./crash/points.ts";
+import { restoreScenarios } from "./crash/restore-scenarios.ts";
+import { runTraced } from "./crash/run.ts";
 
 /**
  * Lets every system call that changes a file system fail with each errno that a disk may give. The command
@@ -50,6 +54,30 @@ test("whatever a call returns, the failure is told as it is and nothing is lost"
   }
   expectNoViolation("errors", results);
   assert.ok(results.length >= leastPoints, `only ${results.length} points`);
+});
+
+test("on a disk that came up read-only, pods come up by the links of the boot before", async () => {
+  if (why !== undefined) {
+    console.log(`SKIPPED a disk that came up read-only: ${why}`);
+    return;
+  }
+  using bench = await openBench();
+  // There is a link of a pod that the newest generation does not have, and it cannot be removed.
+  const scenario = (await restoreScenarios(bench)).find(({ name }) => name.includes("choose"));
+  assert.ok(scenario !== undefined);
+  const root = bench.fresh("read-only");
+  copyRoot(scenario.template, root);
+  const fault = { syscall: "unlink", when: 1, always: true, effect: "EROFS" };
+  const words = scenario.words(root);
+  const { ended } = await runTraced(bench.program, words, bench.fresh("log"), { fault });
+  assert.equal(ended.status, 73, ended.stderr);
+  assert.match(ended.stderr, /^W_LEFTOVER: E_READONLY: /m);
+  const links = [...ourLinks(root)].map(([name, leads]) => `${name} ${leads}`).sort();
+  assert.deepEqual(links, [
+    "blackstart_a_agent.json true",
+    "blackstart_a_gone.json false",
+    "blackstart_a_web.json true",
+  ]);
 });
 
 /** Capture makes room on a full disk, and begins again. */

@@ -21,7 +21,8 @@ export function judgeOutcome(
   const allowed: readonly string[] = [...(codes[effect] ?? []), ...also];
   const final = [...stderr.matchAll(/^blackstart: (E_[A-Z_0-9]+): (.*)$/gm)];
   const pods = [...stderr.matchAll(/^(?:left out|not updated) \S+: (E_[A-Z_0-9]+): (.*)$/gm)];
-  const told = [...final, ...pods].map(([, code = ""]) => code);
+  const leftovers = [...stderr.matchAll(/^W_LEFTOVER: (E_[A-Z_0-9]+): (.*)$/gm)];
+  const told = [...final, ...pods, ...leftovers].map(([, code = ""]) => code);
   const exit = Object.entries(failureExit).find(([code]) => code === final[0]?.[1])?.[1];
   return [
     ...(status === null || status === 70 || /^ +at |this is a bug/m.test(stderr)

@@ -33,6 +33,8 @@ const traceSet = traced.map((name) => `?${name}`).join(",");
 export interface Fault {
   readonly syscall: string;
   readonly when: number;
+  /** Every one from there on as well. */
+  readonly always?: boolean;
   /** "KILL", or an errno that the call returns without being carried out. */
   readonly effect: string;
 }
@@ -71,7 +73,10 @@ export async function runTraced(
   if (fault !== undefined) {
     const isKill = fault.effect === "KILL";
     const effect = isKill ? "signal=KILL" : `error=${fault.effect}`;
-    options.push("-e", `inject=${fault.syscall}:${effect}:when=${fault.when}`);
+    options.push(
+      "-e",
+      `inject=${fault.syscall}:${effect}:when=${fault.when}${fault.always === true ? "+" : ""}`,
+    );
     // It makes strace faster, and silently ignores signals.
     options.push(...(isKill ? [] : ["--seccomp-bpf"]));
   }

@@ -106,7 +106,13 @@ export function placeCalls(calls: readonly Call[]): PlacedCall[] {
     } else {
       const named = call.strings.map((bytes) => bytes.toString());
       // The text of a symlink is data: what matters is the name that it gets.
-      paths = (/^symlink/.test(call.name) ? named.slice(1) : named).map(resolve);
+      paths = (
+        /^symlink/.test(call.name)
+          ? named.slice(1)
+          : /^readlink/.test(call.name)
+            ? named.slice(0, 1) // the other is what it gave
+            : named
+      ).map(resolve);
     }
     const placed = { ...call, paths };
     if (/^open(at)?$/.test(call.name) && call.result !== undefined && call.result >= 0) {
