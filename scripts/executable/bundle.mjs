@@ -122,7 +122,7 @@ function closure(outputs, entry, found) {
  */
 function bootModule(text) {
   const imports =
-    /(?<=^|[;}])import(?:(\*as \w+|\w+|\{[^{}]*\})(?:,(\{[^{}]*\}))?from)?"(node:[a-z_/]+|\.\/[\w-]+\.js)";/g;
+    /(?<=^|[;}])import(?:(\*as [\w$]+|[\w$]+|\{[^{}]*\})(?:,(\{[^{}]*\}))?from)?"(node:[a-z_/]+|\.\/[\w-]+\.js)";/g;
   const exported = /export\{([^{}]*)\};?\s*$/.exec(text);
   const body = (exported === null ? text : text.slice(0, exported.index)).replaceAll(
     imports,
@@ -152,7 +152,7 @@ function bootModule(text) {
 function binding(clause) {
   return clause.startsWith("*as ")
     ? clause.slice("*as ".length)
-    : clause.replaceAll(/(\w+) as (\w+)/g, "$1:$2");
+    : clause.replaceAll(/([\w$]+) as ([\w$]+)/g, "$1:$2");
 }
 
 /**
