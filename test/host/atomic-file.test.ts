@@ -115,7 +115,13 @@ function trace(expression: string): readonly string[] | undefined {
   }
   const lines = readFileSync(log, "utf8").split("\n");
   const from = lines.findIndex((line) => line.includes("/.tmp-"));
-  const calls = lines.slice(from).map((line) => describeCall(line));
+  // Other threads of Node make calls of their own, and cut ours in two lines where they meet.
+  const [thread = ""] = lines[from]?.split(" ", 1) ?? [];
+  const calls = lines
+    .slice(from)
+    .filter((line) => line.startsWith(`${thread} `))
+    .map(describeCall)
+    .filter((call) => call !== "");
   const end = calls.indexOf("close", calls.indexOf("open directory"));
   return calls.slice(0, end + 1);
 }
