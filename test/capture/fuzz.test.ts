@@ -9,8 +9,9 @@ import { parseObjects } from "../../src/capture/objects.ts";
 import { selectPods } from "../../src/capture/select.ts";
 import { Failure } from "../../src/errors.ts";
 import { parseCheckpoint } from "../../src/model/checkpoint.ts";
-import { encodeJson, isExactNumber, parseJson } from "../../src/model/json.ts";
-import { type Random, random as seeded } from "../oracle/random.ts";
+import { encodeJson, parseJson } from "../../src/model/json.ts";
+import { random as seeded } from "../oracle/random.ts";
+import { damage } from "./damage.ts";
 
 /** Real objects with random damage: only a `Failure` may come of it, never a bug. */
 const fuzz = suite("capture/fuzz");
@@ -25,80 +26,6 @@ const [pods, ...others]: readonly (readonly unknown[])[] = ["pods", ...files].ma
       readFileSync(new URL(`../fixtures/setA/objects/${file}.json`, import.meta.url), "utf8"),
     ).items,
 );
-
-const strange: readonly [unknown, ...unknown[]] = [
-  null,
-  true,
-  false,
-  0,
-  -1,
-  1.5,
-  1e300,
-  parseJson("9007199254740993"),
-  "",
-  "a",
-  "true",
-  "../../etc",
-  "\0",
-  "\ud800",
-  "x".repeat(300),
-  [],
-  [null],
-  ["a"],
-  [[]],
-  {},
-  { a: null },
-  { name: "a" },
-  JSON.parse('{"__proto__":{"name":"a"}}'),
-  { toString: 1, constructor: null, hasOwnProperty: [] },
-];
-
-/** Damages one field somewhere; mutates `value`. */
-function damage(value: unknown, random: Random): void {
-  let parent: Record<string, unknown> | undefined;
-  let key = "";
-  let at = value;
-  while (
-    typeof at === "object" &&
-    at !== null &&
-    !isExactNumber(at) &&
-    Object.keys(at).length > 0
-  ) {
-    parent = at as Record<string, unknown>;
-    const keys = Object.keys(parent);
-    key = keys[random.int(keys.length)] ?? "";
-    at = parent[key];
-    if (random.int(4) === 0) {
-      break;
-    }
-  }
-  if (parent === undefined) {
-    return;
-  }
-  switch (random.int(5)) {
-    case 0:
-      delete parent[key];
-      break;
-    case 1:
-      set(parent, key, [parent[key]]);
-      break;
-    case 2:
-      set(parent, key, { [key]: parent[key] });
-      break;
-    default:
-      set(parent, key, parseJson(encodeJson(random.pick(strange))));
-  }
-}
-
-/** An assignment to `__proto__` would set no property. */
-function set(parent: Record<string, unknown>, key: string, value: unknown): void {
-  Object.defineProperty(parent, key, {
-    value,
-    configurable: true,
-    enumerable: true,
-    writable: true,
-  });
-}
 
 async function captureAll(text: string): Promise<string> {
   const { objects } = await parseObjects(text, "fuzz.json");
