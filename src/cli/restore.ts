@@ -14,6 +14,7 @@ import { planRestore } from "../plan/restore.ts";
 import { applyPlan, checkPlace } from "../project/project.ts";
 import { resetAttempts, takeAttempt } from "../store/marks.ts";
 import { describePlan, warningLines } from "./describe-plan.ts";
+import { withoutForeignPods } from "./foreign-pods.ts";
 import { type ObservedNode, observeNode } from "./observe-node.ts";
 import { type OpenedCheckpoint, openForRestore, openShown } from "./open-checkpoint.ts";
 import { output } from "./output.ts";
@@ -130,12 +131,13 @@ async function project(
   const { checkpoint, generation } = opened;
   const clock = judgeClock(boot.now, checkpoint.metadata.capturedAt, generation);
   logWarnings(clock.warnings);
-  const plan = planRestore(checkpoint, {
+  const planned = planRestore(checkpoint, {
     generation,
     secretEnv: session.config.secretEnv,
     kubeletVersion: undefined,
     now: clock.now,
   });
+  const plan = await withoutForeignPods(session, staticPodPath, planned);
   log(`restore 4/5 plan: ${count(plan.pods.length, "pod")}, ${plan.skipped.length} left out`);
   logWarnings(plan.warnings);
   const name = generation === undefined ? opened.file : `generation ${generation}`;
@@ -172,7 +174,7 @@ async function project(
     memory,
     canOwn: boot.canOwn,
     seLinux: boot.seLinux,
-    prune: true,
+    prune: plan.pods.length > 0, // a plan of nothing takes nothing away
   });
   logWarnings(applied.warnings);
   sayOutcome(plan, applied, uptimeMs() - startedMs);
