@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { copyRoot } from "./node-root.ts";
-import { findPoint, hitPoint, isSame, listPoints, type Point } from "./points.ts";
+import { findPoint, isHitAt, isHitOnPath, listPoints, type Point } from "./points.ts";
 import { type Ended, inLanes, type Program, run, runTraced, type Tracing } from "./run.ts";
 import type { Bench, Interrupted, Scenario } from "./scenario.ts";
 import { snapshotOf } from "./snapshot.ts";
@@ -64,18 +64,30 @@ export async function shoot(
   more: (result: Interrupted) => readonly string[] = () => [],
 ): Promise<Result> {
   const { scenario, point, effect } = shot;
-  let { when } = point;
+  const target = targetOf(point);
+  let { when } = target;
   for (let misses = 0; misses < tries; misses += 1) {
     const root = bench.fresh("root");
     try {
       copyRoot(scenario.template, root);
-      const fault = { syscall: point.syscall, when, effect };
+      const fault = {
+        syscall: point.syscall,
+        when,
+        effect,
+        ...(target.path === undefined ? {} : { path: root + target.path }),
+      };
       const words = scenario.words(root);
       const { ended, trace } = await runTraced(program, words, bench.fresh("log"), { fault });
-      const hit = hitPoint(trace, root, effect);
-      if (hit === undefined || !isSame(hit, point)) {
-        // Too early, it is one later; too late, the run has shown where it was.
-        when = findPoint(trace, root, point) ?? (misses % 4 === 3 ? point.when : when + 1);
+      const isHit =
+        target.path === undefined
+          ? isHitAt(trace, root, effect, point)
+          : isHitOnPath(trace, effect, point.syscall);
+      if (!isHit) {
+        // Too early, it is one later; too late, the run has shown where it was. A count on a path is right.
+        when =
+          target.path !== undefined || misses % 4 === 3
+            ? target.when
+            : (findPoint(trace, root, point) ?? when + 1);
         continue;
       }
       const acknowledged = scenario.isAcknowledged(ended);
@@ -89,6 +101,17 @@ export async function shoot(
   }
   const ended = { status: null, stdout: "", stderr: "" };
   return { ...shot, ended, violations: [`the fault never hit in ${tries} runs`], misses: tries };
+}
+
+/**
+ * How strace is told where. The runtime writes and reads by itself, and not always equally often, so that
+ * these are counted on their path alone, where the path can be known.
+ */
+function targetOf(point: Point): { readonly when: number; readonly path?: string } {
+  const [path = ""] = point.paths;
+  return /^(write|read|pread64)$/.test(point.syscall) && !path.includes("*")
+    ? { when: point.occurrence, path }
+    : { when: point.when };
 }
 
 /** States from which a second run has ended well: many faults leave the same. */

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 export const node = "n1";
@@ -15,7 +15,7 @@ export interface Workshop extends Disposable {
 
 /** The place is memory because `restore` refuses anything else. */
 export function openWorkshop(): Workshop {
-  const dir = mkdtempSync("/dev/shm/blackstart-crash-");
+  const dir = realpathSync(mkdtempSync("/dev/shm/blackstart-crash-"));
   const objects = { old: join(dir, "old"), new: join(dir, "new") };
   for (const state of ["old", "new"] as const) {
     mkdirSync(objects[state]);

@@ -45,19 +45,22 @@ export function listPoints(
   );
 }
 
-/** Pure. The point of a faulty run that the fault hit; undefined when it hit none, or another thread. */
-export function hitPoint(trace: Trace, root: string, effect: string): Point | undefined {
-  if (trace.strays > 0) {
-    return undefined;
-  }
+/** Pure. True when the fault hit the same step of the same story, and no other thread. */
+export function isHitAt(trace: Trace, root: string, effect: string, point: Point): boolean {
   const numbered = numberCalls(trace, root);
-  const hit =
-    effect === "KILL" ? numbered.at(-1) : numbered.find(({ call }) => call.injected === true);
-  if (hit === undefined || (effect === "KILL" && hit.call.result !== undefined)) {
-    return undefined;
-  }
-  const { call, ...point } = hit;
-  return { ...point, succeeded: (call.result ?? -1) >= 0 };
+  const hit = numbered.find(({ call }) => isHit(call, numbered.at(-1)?.call, effect));
+  return trace.strays === 0 && hit?.label === point.label && hit.occurrence === point.occurrence;
+}
+
+/** Pure. As `isHitAt`, for a trace that has only the calls on the point's path. */
+export function isHitOnPath({ main, strays }: Trace, effect: string, syscall: string): boolean {
+  const hit = main.find((call) => isHit(call, main.at(-1), effect));
+  return strays === 0 && hit?.name === syscall;
+}
+
+/** A call that kills does not return, and is the last. */
+function isHit(call: Call, last: Call | undefined, effect: string): boolean {
+  return effect === "KILL" ? call === last && call.result === undefined : call.injected;
 }
 
 /** Pure. Where a call of a clean run was in another run; undefined when that did not come so far. */
@@ -65,11 +68,6 @@ export function findPoint(trace: Trace, root: string, point: Point): number | un
   return numberCalls(trace, root).find(
     ({ label, occurrence }) => label === point.label && occurrence === point.occurrence,
   )?.when;
-}
-
-/** Pure. True when both are the same step of the same story. */
-export function isSame(a: Point, b: Point): boolean {
-  return a.label === b.label && a.occurrence === b.occurrence;
 }
 
 function numberCalls(trace: Trace, root: string) {

@@ -33,6 +33,8 @@ const traceSet = traced.map((name) => `?${name}`).join(",");
 export interface Fault {
   readonly syscall: string;
   readonly when: number;
+  /** Counts only calls on this path, absolute; then nothing else is in the trace. */
+  readonly path?: string;
   /** Every one from there on as well. */
   readonly always?: boolean;
   /** "KILL", or an errno that the call returns without being carried out. */
@@ -77,6 +79,7 @@ export async function runTraced(
       "-e",
       `inject=${fault.syscall}:${effect}:when=${fault.when}${fault.always === true ? "+" : ""}`,
     );
+    options.push(...(fault.path === undefined ? [] : ["-P", fault.path]));
     // It makes strace faster, and silently ignores signals.
     options.push(...(isKill ? [] : ["--seccomp-bpf"]));
   }
