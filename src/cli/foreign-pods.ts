@@ -1,8 +1,8 @@
 import { under } from "../config.ts";
 import { Failure } from "../errors.ts";
-import { type ForeignPod, observeForeignPods } from "../host/foreign-pods.ts";
+import { type ForeignPod, observeForeignNames, observeForeignPods } from "../host/foreign-pods.ts";
 import type { PodPlan, RestorePlan, Skip } from "../model/plan.ts";
-import { observeProjected } from "./projected.ts";
+import { withManifestDir } from "./projected.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -16,10 +16,8 @@ export async function withoutForeignPods(
   staticPodPath: string,
   plan: RestorePlan,
 ): Promise<RestorePlan> {
-  const ours = new Set(
-    observeProjected(session, staticPodPath)?.links.map(({ linkName }) => linkName),
-  );
-  const foreign = await observeForeignPods(under(session.root, staticPodPath), ours);
+  const names = withManifestDir(session, staticPodPath, observeForeignNames) ?? [];
+  const foreign = await observeForeignPods(under(session.root, staticPodPath), names);
   return foreign.length === 0 ? plan : leaveOut(plan, foreign);
 }
 

@@ -41,8 +41,8 @@ export function removeDead(session: Session, staticPodPath: string): void {
   }
 }
 
-/** An unusable manifest directory is the projection's own failure, told there. */
-function withManifestDir<T>(
+/** Undefined where the manifest directory is unusable: that is the projection's own failure, told there. */
+export function withManifestDir<T>(
   session: Session,
   staticPodPath: string,
   run: (place: ReturnType<typeof openManifestDir>) => T,

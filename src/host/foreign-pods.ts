@@ -1,5 +1,8 @@
-import { lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { lstatSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { posix } from "node:path";
+import type { ManifestDir } from "./manifest-dir.ts";
+import { hasErrno } from "./system-error.ts";
+import { writeFailure } from "./write-failure.ts";
 
 /** A static pod that somebody else's manifest defines. */
 export interface ForeignPod {
@@ -13,19 +16,44 @@ export interface ForeignPod {
 const maxManifestBytes = 10 * 1024 * 1024;
 
 /**
- * The pods that other manifests in the kubelet's directory define; what no kubelet would take is passed over.
+ * Names in the manifest directory that a kubelet reads and that are not our links.
  *
- * Reads the directory. `yaml` is loaded only when a manifest is no JSON. Never rejects.
+ * Where a link leads decides, not what lies there: a manifest of ours that cannot be read now is not somebody
+ * else's, or its pod would be taken away for a reading error. What cannot be looked at is passed over.
+ *
+ * @throws {Failure} E_IO, E_PERMS, … only when the directory cannot be read
+ */
+export function observeForeignNames(place: ManifestDir): readonly string[] {
+  try {
+    const names = place.dir.names().filter((name) => !name.startsWith("."));
+    return names.filter((name) => isForeign(place, name)).sort();
+  } catch (error) {
+    throw writeFailure(error, "the kubelet's manifest directory cannot be read", place.path);
+  }
+}
+
+function isForeign(place: ManifestDir, name: string): boolean {
+  try {
+    return place.ownedFile(readlinkSync(place.dir.at(name))) === undefined;
+  } catch (error) {
+    return hasErrno(error, "EINVAL"); // no link
+  }
+}
+
+/**
+ * The pods that manifests in the kubelet's directory define; what no kubelet would take is passed over.
+ *
+ * Reads the files. `yaml` is loaded only when a manifest is no JSON. Never rejects.
  *
  * @param dir the manifest directory, absolute on this machine
- * @param ours names of our own links in it
+ * @param names of the manifests, as `observeForeignNames` gives them
  */
 export async function observeForeignPods(
   dir: string,
-  ours: ReadonlySet<string>,
+  names: readonly string[],
 ): Promise<readonly ForeignPod[]> {
   const pods: ForeignPod[] = [];
-  for (const name of namesIn(dir).filter((one) => !one.startsWith(".") && !ours.has(one))) {
+  for (const name of names) {
     const file = posix.join(dir, name);
     const pod = await readPod(file);
     if (pod !== undefined) {
@@ -33,14 +61,6 @@ export async function observeForeignPods(
     }
   }
   return pods;
-}
-
-function namesIn(dir: string): readonly string[] {
-  try {
-    return readdirSync(dir).sort();
-  } catch {
-    return [];
-  }
 }
 
 async function readPod(file: string): Promise<Omit<ForeignPod, "file"> | undefined> {
