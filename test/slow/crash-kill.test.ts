@@ -12,8 +12,8 @@ import { isChanging } from "./crash/points.ts";
 const test = suite("crash-kill");
 const why = missingForCrashes();
 
-/** Measured: 760. Fewer means that calls are no longer seen. */
-const leastPoints = 740;
+/** Measured: 760, and 600 without root, when nothing is given away. Fewer means that calls are no longer seen. */
+const leastPoints = process.getuid?.() === 0 ? 740 : 580;
 
 test("killed at every call that changes something, all is old or new, and a second run ends well", async () => {
   if (why !== undefined) {
