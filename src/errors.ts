@@ -95,7 +95,21 @@ export const failureExit = {
   // apiserver
   E_KUBECONFIG: Exit.config,
   E_API: Exit.unavailable,
+  E_API_UNREACHABLE: Exit.unavailable,
+  E_API_TLS: Exit.unavailable,
+  E_API_UNAUTHORIZED: Exit.unavailable,
+  E_API_FORBIDDEN: Exit.unavailable,
+  E_API_NOT_FOUND: Exit.unavailable,
+  E_API_GONE: Exit.unavailable,
+  E_API_THROTTLED: Exit.unavailable,
+  E_API_SERVER: Exit.unavailable,
+  E_API_REJECTED: Exit.unavailable,
+  E_API_ANSWER: Exit.unavailable,
+  E_EXEC_PLUGIN: Exit.unavailable,
   E_TLS_TIME: Exit.unavailable,
+  // capture
+  E_CLOCK: Exit.tempFail,
+  E_PROJECTED: Exit.tempFail,
 } as const satisfies Record<string, ExitStatus>;
 
 export type FailureCode = keyof typeof failureExit;
