@@ -1,0 +1,231 @@
+import { Failure } from "../errors.ts";
+import { parseJson } from "../model/json.ts";
+import type { KubernetesObject } from "../model/kubernetes.ts";
+import { parseObject } from "../model/parse-object.ts";
+import type { ApiAnswer, ApiRequest } from "./api.ts";
+import { ApiFailure, type Asked, failureOfStatus } from "./api-failure.ts";
+import { backoffMs } from "./backoff.ts";
+import type { Clock } from "./clock.ts";
+import type { Api } from "./connections.ts";
+
+/** What a request needs besides itself. */
+export interface Asking {
+  readonly api: Api;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** How often it is tried while the trouble may pass; at least 1. */
+  readonly attempts: number;
+  /** Asked before what is not urgent, after an outage. */
+  readonly urgent?: boolean;
+}
+
+/** The largest answer that is read, bytes: a list of the most and largest pods is far below. */
+const bodyLimitBytes = 64 * 1_048_576;
+/** Of an answer that is no success, only Kubernetes' Status is read. */
+const statusLimitBytes = 65_536;
+const growth = { firstMs: 500, mostMs: 10_000 } as const;
+
+/**
+ * Asks and takes the JSON of the answer, trying again what may pass (no connection, 429, 5xx, garbage).
+ *
+ * @throws {ApiFailure} E_API_… when it does not succeed; the signal's reason
+ */
+export async function askJson(request: ApiRequest, asked: Asked, asking: Asking): Promise<unknown> {
+  const { api, clock, signal, attempts, urgent = false } = asking;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const answer = await api.send(request, { kind: "request", urgent }, signal);
+      return await readAnswer(answer, asked);
+    } catch (error) {
+      if (!(error instanceof ApiFailure && error.isTransient && attempt < attempts)) {
+        throw error;
+      }
+      await clock.sleep(
+        backoffMs(attempt, growth, clock.random(), Math.min(error.retryAfterMs ?? 0, 60_000)),
+        signal,
+      );
+    }
+  }
+}
+
+/** One object by its path, exactly as the apiserver gives it. */
+export async function getObject(
+  path: string,
+  asked: Asked,
+  asking: Asking,
+): Promise<KubernetesObject> {
+  return asObject(await askJson({ method: "GET", path }, asked, asking), asked);
+}
+
+/** A whole list, at one resourceVersion. */
+export interface ObjectList {
+  /** With `kind` and `apiVersion`, which the items of a list lack. */
+  readonly items: readonly KubernetesObject[];
+  readonly resourceVersion: string;
+}
+
+/** What a list is made of, for its items lack it. */
+export interface Kind {
+  readonly kind: string;
+  readonly apiVersion: string;
+}
+
+const pageSize = 500;
+
+/**
+ * Lists in pages, whole or not at all.
+ *
+ * A page whose token has expired is asked for again from the start, in one piece, as client-go does.
+ * Source: client-go v0.37.2 `tools/pager/pager.go: FullListIfExpired`.
+ *
+ * @param path  absolute, without a query
+ * @param query  the selectors, as `fieldSelector=…`; may be empty
+ * @throws {ApiFailure} as `askJson`
+ */
+export async function listObjects(
+  path: string,
+  query: string,
+  kind: Kind,
+  asked: Asked,
+  asking: Asking,
+): Promise<ObjectList> {
+  const items: KubernetesObject[] = [];
+  let limit = `limit=${pageSize}`;
+  for (let token = ""; ; ) {
+    const parameters = [query, limit, token === "" ? "" : `continue=${encodeURIComponent(token)}`];
+    const url = `${path}?${parameters.filter((parameter) => parameter !== "").join("&")}`;
+    let document: unknown;
+    try {
+      document = await askJson({ method: "GET", path: url }, asked, asking);
+    } catch (error) {
+      if (error instanceof ApiFailure && error.code === "E_API_GONE" && token !== "") {
+        items.length = 0;
+        token = "";
+        limit = "";
+        continue;
+      }
+      throw error;
+    }
+    const page = parsePage(document, kind, asked);
+    items.push(...page.items);
+    if (page.next === "") {
+      return { items, resourceVersion: page.resourceVersion };
+    }
+    token = page.next;
+  }
+}
+
+function parsePage(document: unknown, kind: Kind, asked: Asked) {
+  const list = isRecord(document) ? document : {};
+  const metadata = isRecord(list["metadata"]) ? list["metadata"] : {};
+  const { resourceVersion, continue: next = "" } = metadata;
+  // A typed client writes an empty list as null.
+  const items = list["items"] ?? [];
+  if (
+    list["kind"] !== `${kind.kind}List` ||
+    typeof resourceVersion !== "string" ||
+    typeof next !== "string" ||
+    !Array.isArray(items)
+  ) {
+    throw garbage(asked, "JSON that is no list of them");
+  }
+  return {
+    items: items.map((item: unknown) => asObject(withKind(item, kind), asked)),
+    resourceVersion,
+    next,
+  };
+}
+
+function withKind(item: unknown, { kind, apiVersion }: Kind): unknown {
+  return isRecord(item) ? { kind, apiVersion, ...item } : item;
+}
+
+/** @throws {ApiFailure} E_API_ANSWER only when the apiserver's object is none that we can take */
+export function asObject(value: unknown, asked: Asked): KubernetesObject {
+  try {
+    return parseObject(value);
+  } catch (error) {
+    if (error instanceof Failure) {
+      throw garbage(asked, `an object that is not what the API defines (${error.code})`);
+    }
+    throw error;
+  }
+}
+
+/** The JSON of a 2xx answer. */
+async function readAnswer(answer: ApiAnswer, asked: Asked): Promise<unknown> {
+  const isSuccess = answer.status >= 200 && answer.status < 300;
+  const text = await readText(answer, asked, isSuccess ? bodyLimitBytes : statusLimitBytes);
+  if (!isSuccess) {
+    throw failureOfAnswer(answer, text, asked);
+  }
+  refuseForeign(answer, asked);
+  try {
+    return parseJson(text);
+  } catch {
+    throw garbage(asked, `${Buffer.byteLength(text)} bytes that are not JSON`);
+  }
+}
+
+/** The failure that an answer without success stands for; of its body only Kubernetes' reason is told. */
+export function failureOfAnswer(answer: ApiAnswer, text: string, asked: Asked): ApiFailure {
+  const { status, headers } = answer;
+  if (status < 400) {
+    return garbage(asked, `HTTP status ${status}`);
+  }
+  return failureOfStatus(status, asked, {
+    reason: reasonOf(text),
+    retryAfter: headers["retry-after"],
+  });
+}
+
+/** An answer of something else than an apiserver: a proxy's login page, say. */
+export function refuseForeign({ headers }: ApiAnswer, asked: Asked): void {
+  const type = headers["content-type"] ?? "";
+  if (!/^application\/json\s*(;|$)/i.test(type)) {
+    const shown = /^[\w.+/-]{1,60}/.exec(type)?.[0] ?? "no content type";
+    throw garbage(asked, `${shown} instead of application/json`);
+  }
+}
+
+/** E_API_ANSWER: the answer makes no sense. */
+export function garbage({ verb, resource, object }: Asked, found: string): ApiFailure {
+  return new ApiFailure("E_API_ANSWER", {
+    what: `the answer to ${verb} ${resource} ${object} is not an apiserver's`,
+    found,
+    next: "See what answers at the kubeconfig's server: a proxy or a load balancer in between?",
+  });
+}
+
+/** The body as text; a body that is too large is as bad as none. */
+export async function readText(
+  { body }: ApiAnswer,
+  asked: Asked,
+  limitBytes: number,
+): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  for await (const chunk of body) {
+    total += chunk.byteLength;
+    if (total > limitBytes) {
+      throw garbage(asked, `more than ${limitBytes} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function reasonOf(text: string): string | undefined {
+  try {
+    const status: unknown = JSON.parse(text);
+    return isRecord(status) && status["kind"] === "Status" && typeof status["reason"] === "string"
+      ? status["reason"]
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
