@@ -1,4 +1,9 @@
-import type { Checkpoint } from "../model/checkpoint.ts";
+import type {
+  Checkpoint,
+  KubeletFacts,
+  ServiceAccountToken,
+  UnmintedToken,
+} from "../model/checkpoint.ts";
 import type { KubernetesObject, Pod } from "../model/kubernetes.ts";
 import type { Skip } from "../model/plan.ts";
 
@@ -11,22 +16,34 @@ export interface Captured {
   readonly objects: readonly KubernetesObject[];
   /** Selected pods that the planner cannot project, with its reasons. */
   readonly unprojectable: readonly Skip[];
+  /** Where the objects came from; "files" when absent. */
+  readonly source?: "apiserver" | "files";
+  readonly tokens?: readonly ServiceAccountToken[];
+  readonly unminted?: readonly UnmintedToken[];
+  readonly kubelet?: KubeletFacts | undefined;
 }
 
 /** Pure. The document that a generation seals; equal input gives equal bytes. */
 export function buildCheckpoint(captured: Captured): Checkpoint {
   const { node, capturedAt, selected, objects, unprojectable } = captured;
+  const { source = "files", tokens = [], unminted = [], kubelet } = captured;
   return {
     apiVersion: "blackstart.dev/v1",
     kind: "Checkpoint",
-    metadata: { node, capturedAt: capturedAt.toISOString(), source: "files" },
+    metadata: {
+      node,
+      capturedAt: capturedAt.toISOString(),
+      source,
+      ...(kubelet === undefined ? {} : { kubelet }),
+    },
     pods: selected
       .map(({ metadata }) => ({ namespace: metadata.namespace ?? "default", name: metadata.name }))
       .sort(byName),
     unprojectable: unprojectable
       .map(({ namespace, name, code, message }) => ({ namespace, name, code, message }))
       .sort(byName),
-    tokens: [],
+    tokens: [...tokens].sort(byPod),
+    ...(unminted.length === 0 ? {} : { unminted: [...unminted].sort(byPod) }),
     items: objects,
   };
 }
@@ -37,6 +54,15 @@ interface Named {
 }
 
 function byName(a: Named, b: Named): number {
-  const [left, right] = [`${a.namespace}/${a.name}`, `${b.namespace}/${b.name}`];
+  return compare(`${a.namespace}/${a.name}`, `${b.namespace}/${b.name}`);
+}
+
+/** By namespace, pod and audience. No name holds the character between them. */
+function byPod(a: UnmintedToken | ServiceAccountToken, b: UnmintedToken | ServiceAccountToken) {
+  const key = ({ namespace, pod, audience }: typeof a) => `${namespace}\0${pod}\0${audience}`;
+  return compare(key(a), key(b));
+}
+
+function compare(left: string, right: string): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }

@@ -1,7 +1,7 @@
 import { Failure } from "../errors.ts";
 import type { KubernetesObject } from "./kubernetes.ts";
 import { parseObject } from "./parse-object.ts";
-import { anything, array, literal, object, text, timestamp } from "./shape.ts";
+import { anything, array, literal, maybe, object, text, timestamp } from "./shape.ts";
 
 /** The document that a generation seals: this node's chosen pods and all that they reference. */
 export interface Checkpoint {
@@ -12,6 +12,8 @@ export interface Checkpoint {
     /** RFC 3339, UTC. For people; order is by generation, never by time. */
     readonly capturedAt: string;
     readonly source: "apiserver" | "files";
+    /** What the node's kubelet said of itself; absent where nobody asked. */
+    readonly kubelet?: KubeletFacts;
   };
   /** The captured pods, in the order of `items`. */
   readonly pods: readonly PodReference[];
@@ -23,6 +25,8 @@ export interface Checkpoint {
     readonly message: string;
   }[];
   readonly tokens: readonly ServiceAccountToken[];
+  /** Tokens that pods want and that could not be minted; absent for none. */
+  readonly unminted?: readonly UnmintedToken[];
   /** Raw objects, exactly as they were read. */
   readonly items: readonly KubernetesObject[];
 }
@@ -43,15 +47,42 @@ export interface ServiceAccountToken {
   readonly expiresAt: string;
 }
 
+/** A token that is not in the checkpoint, and why. */
+export interface UnmintedToken {
+  readonly namespace: string;
+  readonly pod: string;
+  /** As in the projected source; "" is the apiserver's own audience. */
+  readonly audience: string;
+  /** For people. */
+  readonly message: string;
+}
+
+/** Facts of the kubelet's configuration at the time of the capture. */
+export interface KubeletFacts {
+  /** `v1.37.2`. */
+  readonly version?: string;
+  /** Absolute on the node. */
+  readonly staticPodPath?: string;
+  readonly nodeIP?: string;
+}
+
 const checkpointShape = object({
   apiVersion: literal("blackstart.dev/v1"),
   kind: literal("Checkpoint"),
-  metadata: object({ node: text, capturedAt: timestamp, source: literal("apiserver", "files") }),
+  metadata: object({
+    node: text,
+    capturedAt: timestamp,
+    source: literal("apiserver", "files"),
+    kubelet: maybe(
+      object({ version: maybe(text), staticPodPath: maybe(text), nodeIP: maybe(text) }),
+    ),
+  }),
   pods: array(object({ namespace: text, name: text })),
   unprojectable: array(object({ namespace: text, name: text, code: text, message: text })),
   tokens: array(
     object({ namespace: text, pod: text, audience: text, token: text, expiresAt: timestamp }),
   ),
+  unminted: maybe(array(object({ namespace: text, pod: text, audience: text, message: text }))),
   items: array(anything),
 });
 

@@ -1,5 +1,5 @@
 import { Failure } from "../errors.ts";
-import type { Checkpoint, ServiceAccountToken } from "../model/checkpoint.ts";
+import type { Checkpoint, ServiceAccountToken, UnmintedToken } from "../model/checkpoint.ts";
 import {
   type ConfigMap,
   type KubernetesObject,
@@ -18,6 +18,7 @@ export interface ObjectIndex {
   readonly services: readonly Service[];
   readonly pods: readonly Pod[];
   readonly tokens: readonly ServiceAccountToken[];
+  readonly unminted: readonly UnmintedToken[];
   /** The decoded bytes of each key, decoded once per Secret. */
   secretData(secret: Secret): ReadonlyMap<string, Uint8Array>;
   configMapData(configMap: ConfigMap): ReadonlyMap<string, Uint8Array>;
@@ -57,6 +58,7 @@ export function indexObjects(checkpoint: Checkpoint): ObjectIndex {
     services: checkpoint.items.filter((item): item is Service => item.kind === "Service"),
     pods: checkpoint.items.filter((item): item is Pod => item.kind === "Pod"),
     tokens: checkpoint.tokens,
+    unminted: checkpoint.unminted ?? [],
     secretData: once((secret: Secret) => decodeData(secret, secret.data)),
     configMapData: once(configMapData),
   };

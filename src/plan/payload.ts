@@ -1,4 +1,5 @@
 import { Failure } from "../errors.ts";
+import type { ServiceAccountToken, UnmintedToken } from "../model/checkpoint.ts";
 import type { ObjectReference } from "../model/kubernetes.ts";
 import type {
   ConfigMapVolume,
@@ -202,15 +203,15 @@ function addToken(
   const path = checkPath(context, source.path, `${place}.serviceAccountToken.path`, new Set());
   const audience = source.audience ?? "";
   const { name } = context.pod.metadata;
-  const found = context.index.tokens.find(
-    (token) =>
-      token.namespace === context.namespace && token.pod === name && token.audience === audience,
-  );
+  const isWanted = (token: UnmintedToken | ServiceAccountToken) =>
+    token.namespace === context.namespace && token.pod === name && token.audience === audience;
+  const found = context.index.tokens.find(isWanted);
   if (found === undefined) {
+    const reason = context.index.unminted.find(isWanted)?.message;
     warn(
       context,
       "W_TOKEN_MISSING",
-      `${place}.serviceAccountToken: file ${path} is left out: the checkpoint holds no token of this pod${audience === "" ? "" : ` for audience ${audience}`}`,
+      `${place}.serviceAccountToken: file ${path} is left out: the checkpoint holds no token of this pod${audience === "" ? "" : ` for audience ${audience}`}${reason === undefined ? "" : `: ${reason}`}`,
     );
     return;
   }

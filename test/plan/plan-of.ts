@@ -65,9 +65,12 @@ export const node = {
 /** Plans the restore of all pods among the objects. */
 export function planOf(
   objects: readonly Fields[],
-  options: Partial<PlanOptions> & { readonly tokens?: readonly Fields[] } = {},
+  options: Partial<PlanOptions> & {
+    readonly tokens?: readonly Fields[];
+    readonly unminted?: readonly Fields[];
+  } = {},
 ): RestorePlan {
-  const { tokens = [], ...rest } = options;
+  const { tokens = [], unminted = [], ...rest } = options;
   const items = objects.some(({ kind }) => kind === "Node") ? objects : [...objects, node];
   const checkpoint = parseCheckpoint({
     apiVersion: "blackstart.dev/v1",
@@ -76,6 +79,7 @@ export function planOf(
     pods: items.filter(({ kind }) => kind === "Pod").map(({ metadata }) => metadata),
     unprojectable: [],
     tokens,
+    unminted,
     items,
   });
   return planRestore(checkpoint, {

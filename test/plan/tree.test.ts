@@ -292,6 +292,18 @@ tree("a token that no object holds leaves its file out and says so", () => {
   );
 });
 
+tree("the reason why a token could not be minted is said, of this pod and audience only", () => {
+  const made = podWith({
+    projected: { sources: [{ serviceAccountToken: { path: "token", audience: "vault" } }] },
+  });
+  const unminted = { namespace: "prod", pod: "web", audience: "vault", message: "not allowed" };
+  const said = (...recorded: readonly object[]) =>
+    planOf([made], { unminted: recorded.map((one) => ({ ...one })) }).warnings[0]?.message ?? "";
+  assert.match(said(unminted), /for audience vault: not allowed$/);
+  const others = [{ namespace: "x" }, { pod: "x" }, { audience: "" }];
+  assert.match(said(...others.map((other) => ({ ...unminted, ...other }))), /audience vault$/);
+});
+
 tree("case 64: an expired token is written and its age said, unless the clock is bad", () => {
   const made = podWith({ projected: { sources: [{ serviceAccountToken: { path: "token" } }] } });
   const old = { ...token, expiresAt: "2026-11-01T00:00:00Z" };
