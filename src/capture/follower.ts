@@ -1,0 +1,163 @@
+import type { Failure } from "../errors.ts";
+import { ApiFailure } from "../kube/api-failure.ts";
+import { type Collection, type Observed, reflect } from "../kube/reflector.ts";
+import type { Asking } from "../kube/request.ts";
+import type { KubernetesObject, Pod } from "../model/kubernetes.ts";
+import { keyOf, type Need, needsOf } from "./needs.ts";
+import { collectionOf, podsOf, servicesOf } from "./resources.ts";
+import { Singles } from "./visit.ts";
+
+/** What is known of a node's part of the cluster at one moment. */
+export interface View {
+  /** Every pod of the node, captured or not. */
+  readonly pods: readonly KubernetesObject[];
+  /** What the captured pods need. */
+  readonly objects: readonly KubernetesObject[];
+  /** What is not known for certain, in words; a generation is made only while there is none. */
+  readonly pending: readonly string[];
+  /** By `keyOf`: needed objects that the apiserver refuses to give, for good as it seems. */
+  readonly refused: ReadonlyMap<string, Failure>;
+  /** Why the pending is pending, each failure once. */
+  readonly failures: readonly Failure[];
+}
+
+export interface FollowerOptions extends Omit<Asking, "attempts" | "urgent"> {
+  readonly node: string;
+  /** The pods that are captured. */
+  readonly select: (pods: readonly KubernetesObject[]) => readonly Pod[];
+  /** Something may have changed. Called often; never while another call runs. */
+  readonly onChange: () => void;
+  /** Hears how many watches there are. */
+  readonly onWatches: (count: number) => void;
+}
+
+interface Followed {
+  readonly stop: AbortController;
+  readonly collection: Collection;
+  observed: Observed;
+  /** Since when the apiserver has refused it, without a break. */
+  refusedAt: number | undefined;
+}
+
+/** The authorizer learns of a new pod a little later than its watchers do. */
+const refusalMs = 3_000;
+const unknown: Observed = { objects: undefined, live: false, failure: undefined };
+
+/**
+ * Follows the pods of one node and every object that the captured ones need, each by a watch of its own where
+ * the Node authorizer allows one; the rest is asked for anew every ten minutes.
+ */
+export class Follower {
+  readonly #options: FollowerOptions;
+  readonly #pods: Followed;
+  readonly #followed = new Map<string, Followed>();
+  readonly #singles: Singles;
+
+  constructor(options: FollowerOptions) {
+    this.#options = options;
+    this.#singles = new Singles({ ...options, onChange: () => this.#choose() });
+    this.#pods = this.#start(podsOf(options.node), () => this.#choose());
+    this.#singles.run();
+  }
+
+  /** What is known now. */
+  view(): View {
+    const pending: string[] = [];
+    const failures = new Map<string, Failure>();
+    const refused = new Map<string, Failure>();
+    const objects: KubernetesObject[] = [];
+    const now = this.#options.clock.now();
+    for (const [key, { collection, observed, refusedAt }] of [
+      ["", this.#pods] as const,
+      ...this.#followed,
+    ]) {
+      const { live, failure } = observed;
+      if (observed.objects !== undefined && key !== "") {
+        objects.push(...observed.objects.values());
+      }
+      if (live) {
+        continue;
+      }
+      if (failure !== undefined && refusedAt !== undefined && now - refusedAt >= refusalMs) {
+        refused.set(key, failure);
+        continue;
+      }
+      pending.push(`${collection.resource} ${collection.object}`);
+      if (failure !== undefined) {
+        failures.set(failure.message, failure);
+      }
+    }
+    const singles = this.#singles.view();
+    return {
+      pods: [...(this.#pods.observed.objects?.values() ?? [])],
+      objects: [...objects, ...singles.objects],
+      pending: [...pending, ...singles.pending],
+      refused,
+      failures: [...failures.values(), ...singles.failures],
+    };
+  }
+
+  #start(collection: Collection, onChange: () => void): Followed {
+    const { api, clock, signal } = this.#options;
+    const stop = new AbortController();
+    const followed: Followed = { stop, collection, observed: unknown, refusedAt: undefined };
+    void reflect(collection, {
+      api,
+      clock,
+      signal: AbortSignal.any([signal, stop.signal]),
+      onChange: (observed) => {
+        followed.observed = observed;
+        followed.refusedAt = isRefusal(observed.failure)
+          ? (followed.refusedAt ?? clock.now())
+          : undefined;
+        onChange();
+      },
+    });
+    return followed;
+  }
+
+  /** Follows what the pods need now, and no longer what they do not. */
+  #choose(): void {
+    const { select, onChange, onWatches } = this.#options;
+    const { objects } = this.#pods.observed;
+    if (objects !== undefined) {
+      const pods = select([...objects.values()]);
+      const needs = needsOf(pods, this.#singles.view().objects);
+      this.#follow(needs.watched, needs.serviceNamespaces);
+      this.#singles.want(needs.fetched);
+      onWatches(this.#followed.size + 1);
+    }
+    onChange();
+  }
+
+  #follow(needs: readonly Need[], serviceNamespaces: readonly string[]): void {
+    const wanted = new Map<string, () => Collection>(
+      needs.map((need) => [keyOf(need), () => collectionOf(need)]),
+    );
+    for (const namespace of serviceNamespaces) {
+      wanted.set(`Service/${namespace}/`, () => servicesOf(namespace));
+    }
+    if (!serviceNamespaces.includes("default")) {
+      wanted.set("Service/default/kubernetes", () => servicesOf("default", "kubernetes"));
+    }
+    for (const [key, { stop }] of this.#followed) {
+      if (!wanted.has(key)) {
+        stop.abort();
+        this.#followed.delete(key);
+      }
+    }
+    for (const [key, collection] of wanted) {
+      if (!this.#followed.has(key)) {
+        this.#followed.set(
+          key,
+          this.#start(collection(), () => this.#options.onChange()),
+        );
+      }
+    }
+  }
+}
+
+/** True where asking again is no use until somebody changes a right. */
+function isRefusal(failure: Failure | undefined): boolean {
+  return failure instanceof ApiFailure && failure.code === "E_API_FORBIDDEN";
+}
