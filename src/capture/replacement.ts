@@ -1,0 +1,80 @@
+import type { KubernetesObject, Pod } from "../model/kubernetes.ts";
+
+/** A pod of the newest generation, as far as it matters whether another takes its place. */
+export interface FormerPod {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string | undefined;
+  /** `namespace/kind/name` of what makes its successor; undefined for a pod that stands alone. */
+  readonly workload: string | undefined;
+}
+
+/** Pure. */
+export function formerPod({ metadata }: KubernetesObject): FormerPod {
+  const { namespace = "default", name, uid } = metadata;
+  return { namespace, name, uid, workload: workloadOf(metadata) };
+}
+
+/**
+ * Names the workloads that have fewer pods here than in the newest generation, because pods were deleted, are
+ * being deleted or have finished, and not because they are no longer chosen.
+ *
+ * Pure. A rolling update takes a pod away before its successor is there: a generation made in between would
+ * lack it. So the caller waits for a moment; a pod without a controller has no successor, and is not waited for.
+ *
+ * @param present  every pod of the node
+ */
+export function awaitedWorkloads(
+  former: readonly FormerPod[],
+  selected: readonly Pod[],
+  present: readonly KubernetesObject[],
+): readonly string[] {
+  const lacking = new Map<string, number>();
+  const add = (workload: string | undefined, count: number) => {
+    if (workload !== undefined) {
+      lacking.set(workload, (lacking.get(workload) ?? 0) + count);
+    }
+  };
+  for (const { workload } of former) {
+    add(workload, 1);
+  }
+  const chosen = new Set<KubernetesObject>(selected);
+  const known = new Set(former.map(({ uid }) => uid));
+  for (const pod of present) {
+    // One that was captured and runs on, but is chosen no longer, is missed by nobody.
+    if (chosen.has(pod) || (known.has(pod.metadata.uid) && !isEnding(pod))) {
+      add(workloadOf(pod.metadata), -1);
+    }
+  }
+  return [...lacking].filter(([, count]) => count > 0).map(([workload]) => workload);
+}
+
+/** Pure. The same pod, or one that the same workload has put in its place. */
+export function isSuccessor(
+  former: FormerPod,
+  { metadata: { namespace = "default", name, ...metadata } }: KubernetesObject,
+): boolean {
+  return (
+    former.namespace === namespace &&
+    (former.name === name ||
+      (former.workload !== undefined &&
+        former.workload === workloadOf({ namespace, name, ...metadata })))
+  );
+}
+
+function isEnding({ metadata, ...pod }: KubernetesObject): boolean {
+  const status = pod["status"];
+  const phase =
+    typeof status === "object" && status !== null && "phase" in status ? status.phase : undefined;
+  return (metadata.deletionTimestamp ?? "") !== "" || phase === "Succeeded" || phase === "Failed";
+}
+
+function workloadOf({ namespace = "default", ownerReferences }: KubernetesObject["metadata"]) {
+  const owner = ownerReferences?.find(({ controller }) => controller === true);
+  if (owner === undefined || owner.kind === "Job" || owner.kind === "Node") {
+    return undefined;
+  }
+  // Each revision of a Deployment has a ReplicaSet of its own, named with the revision's hash.
+  const name = owner.kind === "ReplicaSet" ? owner.name.replace(/-[a-z0-9]+$/, "") : owner.name;
+  return `${namespace}/${owner.kind}/${name}`;
+}
