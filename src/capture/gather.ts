@@ -1,6 +1,6 @@
 import { Failure } from "../errors.ts";
 import { describeObject, type KubernetesObject, type Pod } from "../model/kubernetes.ts";
-import { type Reference, referencesOf } from "./references.ts";
+import { type Reference, referencesOf, serviceAccountOf } from "./references.ts";
 import { checkSize } from "./size.ts";
 
 /** A reference that leads nowhere. */
@@ -141,11 +141,6 @@ function isSurrounding(object: KubernetesObject, pods: readonly Pod[], node: str
     default:
       return false;
   }
-}
-
-function serviceAccountOf({ spec }: Pod): string {
-  const { serviceAccountName = "", serviceAccount = "" } = spec;
-  return [serviceAccountName, serviceAccount, "default"].find((name) => (name ?? "") !== "") ?? "";
 }
 
 const clusterKinds = new Set(["Node", "PersistentVolume", "RuntimeClass"]);

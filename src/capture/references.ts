@@ -30,15 +30,10 @@ export function referencesOf(pod: Pod): readonly Reference[] {
     ...fieldsOf("spec.initContainers", pod.spec.initContainers),
     ...fieldsOf("spec.containers", pod.spec.containers),
   ];
-  const mounted = new Set(
-    containers.flatMap(([container]) => [
-      ...(container.volumeMounts ?? []).map(({ name }) => name),
-      ...(container.volumeDevices ?? []).map(({ name }) => name),
-    ]),
-  );
+  const isMounted = mountedIn(pod);
   const found = [
     ...fieldsOf("spec.volumes", pod.spec.volumes)
-      .filter(([{ name }]) => mounted.has(name))
+      .filter(([volume]) => isMounted(volume))
       .flatMap(([volume, field]) => volumeReferences(volume, field)),
     ...containers.flatMap(([container, field]) => [
       ...envFromReferences(container, field),
@@ -46,6 +41,23 @@ export function referencesOf(pod: Pod): readonly Reference[] {
     ]),
   ];
   return found.map((reference) => ({ ...reference, namespace }));
+}
+
+/** Pure. Tells the volumes that a container of the pod mounts; the kubelet never looks at the others. */
+export function mountedIn({ spec }: Pod): (volume: Volume) => boolean {
+  const names = new Set(
+    [...(spec.initContainers ?? []), ...spec.containers].flatMap(
+      ({ volumeMounts, volumeDevices }) =>
+        [...(volumeMounts ?? []), ...(volumeDevices ?? [])].map(({ name }) => name),
+    ),
+  );
+  return ({ name }) => names.has(name);
+}
+
+/** Pure. The pod's service account; the older of its two names counts where the newer is empty. */
+export function serviceAccountOf({ spec }: Pod): string {
+  const { serviceAccountName = "", serviceAccount = "" } = spec;
+  return [serviceAccountName, serviceAccount, "default"].find((name) => (name ?? "") !== "") ?? "";
 }
 
 type Found = Omit<Reference, "namespace">;
