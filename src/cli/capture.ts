@@ -1,6 +1,4 @@
 import { readFileSync } from "node:fs";
-import { buildCheckpoint } from "../capture/build.ts";
-import { gatherObjects } from "../capture/gather.ts";
 import type { Selection } from "../config.ts";
 import { under } from "../config.ts";
 import { Exit, type ExitStatus, Failure } from "../errors.ts";
@@ -11,12 +9,12 @@ import { failureOf, hasErrno } from "../host/system-error.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { encodeJson } from "../model/json.ts";
 import type { RestorePlan, Warning } from "../model/plan.ts";
-import { planRestore } from "../plan/restore.ts";
 import { commitGeneration } from "../store/commit.ts";
 import { parseRecipients, type Recipient } from "../store/recipients.ts";
 import { describeSkips, describeWarnings } from "./describe-plan.ts";
 import type { GlobalOptions, OutputFormat } from "./options.ts";
 import { output } from "./output.ts";
+import { type CapturePlan, planCapture } from "./plan-capture.ts";
 import { type ChosenPods, readInput } from "./read-input.ts";
 import { openSession, type Session } from "./session.ts";
 import { count, size, table } from "./table.ts";
@@ -52,7 +50,7 @@ export async function capture(options: CaptureOptions): Promise<ExitStatus> {
       next: "Use `blackstart restore --from FILE`, or pass the cluster's objects",
     });
   }
-  const { checkpoint, plan } = planCapture(input, session);
+  const { checkpoint, plan } = planFiles(input, session);
   using lock = acquireLock(session.runDir);
   const committed = await commitGeneration(
     session.storeDir,
@@ -92,11 +90,8 @@ export async function capture(options: CaptureOptions): Promise<ExitStatus> {
   return Exit.ok;
 }
 
-/** Pure. The document to seal, and the plan that proves which pods it can bring back. */
-function planCapture(
-  input: ChosenPods,
-  { config }: Session,
-): { readonly checkpoint: Checkpoint; readonly plan: RestorePlan } {
+/** @throws {Failure} E_NOT_SELECTED only when no pod is chosen; what `planCapture` throws */
+function planFiles(input: ChosenPods, { config }: Session): CapturePlan {
   const { node, objects, selected, ignored } = input;
   if (selected.length === 0) {
     throw new Failure("E_NOT_SELECTED", {
@@ -105,37 +100,7 @@ function planCapture(
       next: 'Annotate pods with blackstart.dev/checkpoint: "true", or use --select all',
     });
   }
-  const needed = gatherObjects(selected, objects, node);
-  const now = new Date();
-  const whole = { node, capturedAt: now, selected, objects: needed, unprojectable: [] };
-  const options = {
-    generation: undefined,
-    secretEnv: config.secretEnv,
-    kubeletVersion: undefined,
-    now,
-  };
-  const plan = planRestore(buildCheckpoint(whole), options);
-  if (plan.pods.length === 0) {
-    throw new Failure("E_SUSPICIOUS_EMPTY", {
-      what: "none of the selected pods can be projected, so no generation is made",
-      found: plan.skipped
-        .map(({ namespace, name, code }) => `${namespace}/${name} ${code}`)
-        .join(", "),
-      next: "`blackstart render` tells the reasons",
-    });
-  }
-  const projectable = new Set(plan.pods.map(({ namespace, name }) => `${namespace}/${name}`));
-  const kept = selected.filter(({ metadata }) =>
-    projectable.has(`${metadata.namespace ?? "default"}/${metadata.name}`),
-  );
-  const checkpoint = buildCheckpoint({
-    node,
-    capturedAt: now,
-    selected: kept,
-    objects: gatherObjects(kept, objects, node), // no secret of a pod that is not restored
-    unprojectable: plan.skipped,
-  });
-  return { checkpoint, plan };
+  return planCapture({ node, objects, selected, skipped: [], capturedAt: new Date() }, config);
 }
 
 function readRecipients(session: Session, file: string): readonly Recipient[] {
