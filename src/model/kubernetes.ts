@@ -52,6 +52,7 @@ export interface ContainerStatus {
     readonly running?: { readonly startedAt?: string | null };
     readonly terminated?: { readonly startedAt?: string | null };
   };
+  readonly [field: string]: unknown;
 }
 
 export interface PodSpec {
