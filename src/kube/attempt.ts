@@ -2,6 +2,7 @@ import { connect, type Socket } from "node:net";
 import type { SecureContext, TLSSocket } from "node:tls";
 import type { Finding } from "../model/probe.ts";
 import { answerLimitBytes, readAnswer } from "./http-answer.ts";
+import { judgePeer } from "./judge-peer.ts";
 
 /** One address to ask, and what it must prove. */
 export interface Target {
@@ -100,7 +101,7 @@ export function ask(target: Target, trust: Trust): Attempt {
     );
     tls.once("close", () => settle({ kind: "reset", detail: "closed without an answer" }));
     tls.once("secureConnect", () => {
-      void judge(tls, target, trust)
+      void judgePeer(tls, target.serverNames, trust.caPem)
         .then((objection) => {
           if (objection !== undefined) {
             settle(objection);
@@ -146,49 +147,6 @@ export function ask(target: Target, trust: Trust): Attempt {
   }
 
   return { finding: promise, soFar: () => known, stop: () => settle(known) };
-}
-
-/** Undefined when chain, time and name are right, else what is wrong. */
-async function judge(tls: TLSSocket, target: Target, trust: Trust): Promise<Finding | undefined> {
-  const { judgeName, judgeTime, parseBundle } = await import("./certificate.ts");
-  const leaf = tls.getPeerX509Certificate();
-  if (leaf === undefined) {
-    return { kind: "untrusted", detail: "it shows no certificate" };
-  }
-  if (tls.authorized) {
-    return judgeName(leaf, target.serverNames);
-  }
-  if (trust.caPem === undefined) {
-    return {
-      kind: "untrusted",
-      detail: "the cluster's CA is not known, so nothing can be verified",
-    };
-  }
-  const code = String(tls.authorizationError);
-  if (code === "CERT_NOT_YET_VALID" || code === "CERT_HAS_EXPIRED") {
-    const chain = [leaf];
-    for (let next = leaf.issuerCertificate; next !== undefined && chain.length < 10; ) {
-      chain.push(next);
-      next = next.issuerCertificate;
-    }
-    return judgeTime(chain, parseBundle(trust.caPem), target.serverNames, new Date());
-  }
-  return { kind: "untrusted", detail: trustText(code) };
-}
-
-function trustText(code: string): string {
-  switch (code) {
-    case "DEPTH_ZERO_SELF_SIGNED_CERT":
-      return "self-signed certificate";
-    case "SELF_SIGNED_CERT_IN_CHAIN":
-    case "UNABLE_TO_GET_ISSUER_CERT":
-    case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
-    case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
-    case "CERT_SIGNATURE_FAILURE":
-      return `certificate of another CA than the cluster's (${code})`;
-    default:
-      return `certificate not accepted (${code})`;
-  }
 }
 
 const contexts = new WeakMap<Trust, SecureContext>();

@@ -13,7 +13,8 @@ export function describeOutcome(outcome: Outcome): string {
   return `${url} (from ${originText[origin]}): ${describeFinding(outcome)}`;
 }
 
-function describeFinding(finding: Finding): string {
+/** Pure. What one endpoint did, in a few words that hold nothing it sent as a body. */
+export function describeFinding(finding: Finding): string {
   switch (finding.kind) {
     case "answered":
       return `answered, HTTP ${finding.status}`;
