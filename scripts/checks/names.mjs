@@ -12,6 +12,7 @@ const longest = 250;
 const specialTests = [
   "root",
   "slow",
+  "e2e",
   "scripts",
   "fixtures",
   "oracle",
