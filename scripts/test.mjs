@@ -1,5 +1,5 @@
 // npm test [-- FILTER…]: the checks, then every test that needs no privilege, each file in a process of its own.
-// node scripts/test.mjs root|slow [FILTER…]: the tests of test/root or test/slow.
+// node scripts/test.mjs root|slow|e2e [FILTER…]: the tests of test/root, test/slow or test/e2e.
 //
 // A filter is a part of a path. The last line is `N passed, N failed, N skipped`. What uvu lets pass in
 // silence fails here: a file without tests, a test that did not run, no test at all.
@@ -12,12 +12,14 @@ import { runFile } from "./testing/run-file.mjs";
 
 /** @typedef {{passed: number, failed: number, skipped: readonly string[]}} Tally */
 
-/** How many files run at once. */
-const lanes = 2;
-const minutes = { unit: 5, root: 20, slow: 45 };
+/** @typedef {"unit" | "root" | "slow" | "e2e"} Suite */
+
+/** How many files run at once; a control plane takes the machine for itself. */
+const lanes = { unit: 2, root: 2, slow: 2, e2e: 1 };
+const minutes = { unit: 5, root: 20, slow: 45, e2e: 60 };
 
 /**
- * @param {"unit" | "root" | "slow"} which
+ * @param {Suite} which
  * @param {readonly string[]} filters
  * @returns {string[]} test files, relative to the repository
  */
@@ -25,7 +27,7 @@ export function selectFiles(which, filters) {
   return readdirSync(join(repository, "test"), { recursive: true, encoding: "utf8" })
     .map((file) => `test/${file}`)
     .filter((file) => file.endsWith(".test.ts"))
-    .filter((file) => (file.match(/^test\/(root|slow)\//)?.[1] ?? "unit") === which)
+    .filter((file) => (file.match(/^test\/(root|slow|e2e)\//)?.[1] ?? "unit") === which)
     .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
     .sort();
 }
@@ -35,9 +37,10 @@ export function selectFiles(which, filters) {
  *
  * @param {readonly string[]} files
  * @param {number} deadlineMs  for each file
+ * @param {number} atOnce
  * @returns {Promise<Tally[]>}
  */
-export async function runFiles(files, deadlineMs) {
+export async function runFiles(files, deadlineMs, atOnce) {
   const waiting = [...files];
   /** @type {Tally[]} */
   const tallies = [];
@@ -54,7 +57,7 @@ export async function runFiles(files, deadlineMs) {
       }
     }
   };
-  await Promise.all(Array.from({ length: lanes }, lane));
+  await Promise.all(Array.from({ length: atOnce }, lane));
   return tallies;
 }
 
@@ -79,7 +82,7 @@ async function step(name, run) {
 
 /** @param {readonly string[]} args */
 async function main(args) {
-  const which = args[0] === "root" || args[0] === "slow" ? args[0] : "unit";
+  const which = args[0] === "root" || args[0] === "slow" || args[0] === "e2e" ? args[0] : "unit";
   const filters = which === "unit" ? args : args.slice(1);
   const tallies = [];
   ensureInstalled();
@@ -92,7 +95,7 @@ async function main(args) {
     console.log("FAIL no test file is selected");
     tallies.push({ passed: 0, failed: 1, skipped: [] });
   }
-  tallies.push(...(await runFiles(files, minutes[which] * 60_000)));
+  tallies.push(...(await runFiles(files, minutes[which] * 60_000, lanes[which])));
 
   const skipped = tallies.flatMap((tally) => tally.skipped);
   for (const line of skipped) {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import { repository } from "../../scripts/install.mjs";
+import { selectFiles } from "../../scripts/test.mjs";
 import { runFile } from "../../scripts/testing/run-file.mjs";
 
 const runner = suite("scripts/test.mjs");
@@ -89,6 +90,15 @@ runner("what a test file leaves running does not outlive it", async () => {
   assert.equal(result.failed, 0, result.output);
   assert.ok(performance.now() - started < 5_000);
 });
+
+for (const which of ["root", "slow", "e2e"] as const) {
+  runner(`the files of test/${which} are a suite of their own`, () => {
+    const files = selectFiles(which, []);
+    const isInside = (file: string) => file.startsWith(`test/${which}/`);
+    assert.ok(files.length > 0 && files.every(isInside), files.join(" "));
+    assert.ok(!selectFiles("unit", []).some(isInside));
+  });
+}
 
 /** Runs a test file of that text; it lies where `uvu` can be imported from. */
 async function runText(text: string): ReturnType<typeof runFile> {
