@@ -56,7 +56,8 @@ export function judgeTime(
   return { kind: expired === undefined ? "not-yet-valid" : "expired", time: timeOf(wrong, now) };
 }
 
-function timeOf(certificate: X509Certificate, now: Date): CertificateTime {
+/** Pure. The dates of a certificate beside the clock. */
+export function timeOf(certificate: X509Certificate, now: Date): CertificateTime {
   const subject = (certificate.subject ?? "").replaceAll("\n", ", ").slice(0, 120);
   return {
     subject: JSON.stringify(subject),

@@ -1,15 +1,9 @@
-import { posix } from "node:path";
 import { under } from "../config.ts";
 import { Failure } from "../errors.ts";
 import { readSettings } from "../host/settings-file.ts";
 import type { Warning } from "../model/plan.ts";
 import { parseServer } from "../model/server-url.ts";
-
-/** Something that a kubeconfig holds itself or names as a file. */
-export type Material =
-  | { readonly kind: "inline"; readonly text: string }
-  /** Absolute on the node. */
-  | { readonly kind: "file"; readonly path: string };
+import { currentContext, type Material } from "./kubeconfig-section.ts";
 
 /** What the current context of a kubeconfig says. Tokens and keys are secret material. */
 export interface Kubeconfig {
@@ -19,11 +13,9 @@ export interface Kubeconfig {
   readonly clientCertificate: Material | undefined;
   readonly clientKey: Material | undefined;
   readonly token: Material | undefined;
-  /** True when the user's credentials come from a program, which is never run here. */
+  /** True when the user's credentials come from a program, which a probe never runs. */
   readonly hasExec: boolean;
 }
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /**
  * Takes a parsed kubeconfig, its current context, checked as kubectl checks it.
@@ -35,117 +27,35 @@ type Fields = Readonly<Record<string, unknown>>;
  * @throws {Failure} E_KUBECONFIG only when kubectl would refuse it, or its server cannot be asked directly
  */
 export function parseKubeconfig(document: unknown, file: string): Kubeconfig {
-  const wrong = (field: string, found: string): Failure =>
-    new Failure("E_KUBECONFIG", {
-      what: "the kubeconfig is not usable",
-      where: `${file}, ${field}`,
-      found,
-      next: "Correct it, or name another with `kubeconfig:` in the configuration",
-    });
-
-  const fieldsOf = (value: unknown, field: string): Fields => {
-    if (value === null || value === undefined) {
-      return {};
-    }
-    if (typeof value !== "object" || Array.isArray(value)) {
-      throw wrong(field, "not a map of fields");
-    }
-    return Object.fromEntries(Object.entries(value));
-  };
-  const textOf = (fields: Fields, key: string, field: string): string | undefined => {
-    const value = fields[key];
-    if (value !== undefined && value !== null && typeof value !== "string") {
-      throw wrong(`${field}${key}`, "not text");
-    }
-    return value === null || value === "" ? undefined : value;
-  };
-  const named = (list: string, name: string, kind: string): Fields => {
-    const entries = config[list] ?? [];
-    if (!Array.isArray(entries)) {
-      throw wrong(list, "not a list");
-    }
-    const items = entries.map((entry, index) => fieldsOf(entry, `${list}[${index}]`));
-    const matches = items.filter((item) => item["name"] === name);
-    if (matches.length !== 1) {
-      const count = matches.length === 0 ? "none" : `${matches.length}`;
-      throw wrong(list, `${count} of the name that is referred to`);
-    }
-    return fieldsOf(matches[0]?.[kind], `${list}.${kind}`);
-  };
-  const material = (fields: Fields, key: string, dataKey: string, field: string) => {
-    const path = textOf(fields, key, field);
-    const data = textOf(fields, dataKey, field);
-    if (path !== undefined && data !== undefined) {
-      throw wrong(`${field}${key}`, `both ${key} and ${dataKey}`);
-    }
-    if (data !== undefined && !/^[A-Za-z0-9+/\r\n]+={0,2}[\r\n]*$/.test(data)) {
-      throw wrong(`${field}${dataKey}`, "not base64");
-    }
-    return data === undefined
-      ? fileMaterial(path, file)
-      : ({ kind: "inline", text: Buffer.from(data, "base64").toString("utf8") } as const);
-  };
-
-  const config = fieldsOf(document, "the file");
-  const contextName = textOf(config, "current-context", "");
-  if (contextName === undefined) {
-    throw wrong("current-context", "none");
-  }
-  const context = named("contexts", contextName, "context");
-  const clusterName = textOf(context, "cluster", "contexts.context.");
-  const userName = textOf(context, "user", "contexts.context.");
-  if (clusterName === undefined || userName === undefined) {
-    throw wrong("contexts.context", `no ${clusterName === undefined ? "cluster" : "user"}`);
-  }
-  const cluster = named("clusters", clusterName, "cluster");
-  const user = named("users", userName, "user");
-  const server = textOf(cluster, "server", "clusters.cluster.");
+  const { cluster, user } = currentContext(document, file);
+  const server = cluster.text("server");
   if (server === undefined) {
-    throw wrong("clusters.cluster.server", "none");
+    throw cluster.wrong("server", "none");
   }
   const parsed = parseServer(server);
   if ("problem" in parsed) {
-    throw wrong("clusters.cluster.server", parsed.problem);
+    throw cluster.wrong("server", parsed.problem);
   }
-  if (textOf(cluster, "proxy-url", "clusters.cluster.") !== undefined) {
-    throw wrong(
-      "clusters.cluster.proxy-url",
-      "a proxy, which would answer for machines that are off",
-    );
+  if (cluster.text("proxy-url") !== undefined) {
+    throw cluster.wrong("proxy-url", "a proxy, which would answer for machines that are off");
   }
-  const clientCertificate = material(
-    user,
-    "client-certificate",
-    "client-certificate-data",
-    "users.user.",
-  );
-  const clientKey = material(user, "client-key", "client-key-data", "users.user.");
+  const clientCertificate = user.material("client-certificate", "client-certificate-data");
+  const clientKey = user.material("client-key", "client-key-data");
   if (clientCertificate !== undefined && clientKey === undefined) {
-    throw wrong("users.user.client-key", "none for the client certificate");
+    throw user.wrong("client-key", "none for the client certificate");
   }
-  const token = textOf(user, "token", "users.user.");
-  const tokenFile = fileMaterial(textOf(user, "tokenFile", "users.user."), file);
+  const token = user.text("token");
   return {
     server: parsed.url,
-    tlsServerName: textOf(cluster, "tls-server-name", "clusters.cluster."),
-    authority: material(
-      cluster,
-      "certificate-authority",
-      "certificate-authority-data",
-      "clusters.cluster.",
-    ),
+    tlsServerName: cluster.text("tls-server-name"),
+    authority: cluster.material("certificate-authority", "certificate-authority-data"),
     clientCertificate,
     clientKey,
     // A token file wins over a token. Source: client-go v0.37.2 `client_config.go: getUserIdentificationPartialConfig`.
-    token: tokenFile ?? (token === undefined ? undefined : { kind: "inline", text: token }),
-    hasExec: user["exec"] !== undefined && user["exec"] !== null,
+    token:
+      user.file("tokenFile") ?? (token === undefined ? undefined : { kind: "inline", text: token }),
+    hasExec: (user.value("exec") ?? undefined) !== undefined,
   };
-}
-
-function fileMaterial(path: string | undefined, file: string): Material | undefined {
-  return path === undefined
-    ? undefined
-    : { kind: "file", path: posix.resolve(posix.dirname(file), path) };
 }
 
 /** A kubeconfig with the files it names read, as far as a probe needs them. */
@@ -184,7 +94,7 @@ export async function readKubeconfig(
   }
   let kubeconfig: Kubeconfig;
   try {
-    kubeconfig = parseKubeconfig(await parseText(found.text, path), path);
+    kubeconfig = parseKubeconfig(await parseKubeconfigText(found.text, path), path);
   } catch (error) {
     if (error instanceof Failure) {
       return nothing(error.message);
@@ -214,7 +124,12 @@ function readMaterial(root: string, material: Material | undefined): string | un
   return found.kind === "text" ? found.text : undefined;
 }
 
-async function parseText(text: string, file: string): Promise<unknown> {
+/**
+ * The document in a kubeconfig's text, YAML or JSON. `yaml` is loaded only when it is no JSON.
+ *
+ * @throws {Failure} E_KUBECONFIG only when it is neither; never quotes the text
+ */
+export async function parseKubeconfigText(text: string, file: string): Promise<unknown> {
   try {
     return text.trimStart().startsWith("{")
       ? JSON.parse(text)
