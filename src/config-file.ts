@@ -28,6 +28,7 @@ export function parseConfig(text: string, source: string): Config {
     "staticPodPath",
     "recipients",
     "probe",
+    "capture",
     "retention",
     "settle",
     "secretEnv",
@@ -35,6 +36,7 @@ export function parseConfig(text: string, source: string): Config {
     "images",
   ]);
   const probe = take.map(file.get("probe"), ["deadline", "network", "endpoints"]);
+  const capture = take.map(file.get("capture"), ["interval"]);
   const retention = take.map(file.get("retention"), ["generations"]);
   const images = take.map(file.get("images"), ["pin", "pullRecords", "archive"]);
   const standard = defaultConfig;
@@ -49,6 +51,11 @@ export function parseConfig(text: string, source: string): Config {
         take.duration(probe.get("deadline"), 100, 10 * minute) ?? standard.probe.deadlineMs,
       networkMs: take.duration(probe.get("network"), 0, 60 * minute) ?? standard.probe.networkMs,
       endpoints: take.list(probe.get("endpoints"), take.server) ?? standard.probe.endpoints,
+    },
+    capture: {
+      intervalMs:
+        take.duration(capture.get("interval"), 1_000, 24 * 60 * minute) ??
+        standard.capture.intervalMs,
     },
     retention: {
       generations:

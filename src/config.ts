@@ -28,6 +28,10 @@ export interface Config {
     /** `https://host:port`, asked besides those that are found. */
     readonly endpoints: readonly string[];
   };
+  readonly capture: {
+    /** Least time between two generations of `capture --watch`. */
+    readonly intervalMs: number;
+  };
   readonly retention: { readonly generations: number };
   readonly settleMs: number;
   readonly secretEnv: "inline" | "refuse";
@@ -48,6 +52,7 @@ export const defaultConfig: Config = Object.freeze({
   staticPodPath: "auto",
   recipients: [],
   probe: { deadlineMs: 5_000, networkMs: 30_000, endpoints: [] },
+  capture: { intervalMs: 60_000 },
   retention: { generations: 3 },
   settleMs: 600_000,
   secretEnv: "inline",

@@ -16,6 +16,7 @@ staticPodPath: /etc/kubernetes/static
 recipients:
   - /etc/blackstart/break-glass.jwk
 probe: {deadline: 1m30s, network: 500ms, endpoints: ["https://10.0.0.1:6443", "https://[fd00::1]"]}
+capture: {interval: 90s}
 retention: {generations: 7}
 settle: 1h30m
 secretEnv: refuse
@@ -40,6 +41,7 @@ test("a whole file gives every setting", () => {
       networkMs: 500,
       endpoints: ["https://10.0.0.1:6443", "https://[fd00::1]"],
     },
+    capture: { intervalMs: 90_000 },
     retention: { generations: 7 },
     settleMs: 5_400_000,
     secretEnv: "refuse",
@@ -147,6 +149,8 @@ const rejected: readonly { name: string; text: string; line?: number; says?: Reg
     line: 1,
     says: /from 1 to 1000.*0/,
   },
+  { name: "interval: 0", text: "capture: {interval: 0}\n", line: 1 },
+  { name: "interval: 10", text: "capture:\n  interval: 10\n", line: 2 },
   { name: "generations: -1", text: "retention:\n  generations: -1\n", line: 2 },
   { name: "generations: 2.5", text: "retention: {generations: 2.5}\n", line: 1 },
   { name: "generations as text", text: "retention: {generations: '3'}\n", line: 1 },

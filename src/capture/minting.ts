@@ -55,6 +55,14 @@ export class Minting {
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
+  /** When the first of the tokens passes half of its life, ms since 1970; undefined when there is none. */
+  get halfLifeMs(): number | undefined {
+    const times = this.#held.map(
+      ({ issuedAt, expiresAt }) => (issuedAt.getTime() + expiresAt.getTime()) / 2,
+    );
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
   /** As a checkpoint holds them. */
   get tokens(): readonly ServiceAccountToken[] {
     return this.#held.map(({ namespace, pod, audience, token, expiresAt }) => ({

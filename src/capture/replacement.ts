@@ -15,6 +15,28 @@ export function formerPod({ metadata }: KubernetesObject): FormerPod {
   return { namespace, name, uid, workload: workloadOf(metadata) };
 }
 
+/** A workload that is between two pods. */
+export interface Awaited {
+  /** `namespace/kind/name`. */
+  readonly workload: string;
+  /** True while an old pod of it is still being stopped. */
+  readonly isEnding: boolean;
+}
+
+/**
+ * How long a successor is waited for, milliseconds since the wait began.
+ *
+ * Pure. Half a minute for a controller to make it; an old pod is given its grace period first, which may be long.
+ */
+export function patienceMs(awaited: readonly Awaited[]): number {
+  return awaited.some(({ isEnding }) => isEnding) ? 600_000 : 30_000;
+}
+
+/** Pure. */
+export function namesOf(awaited: readonly Awaited[]): string {
+  return awaited.map(({ workload }) => workload).join(", ");
+}
+
 /**
  * Names the workloads that have fewer pods here than in the newest generation, because pods were deleted, are
  * being deleted or have finished, and not because they are no longer chosen.
@@ -28,7 +50,7 @@ export function awaitedWorkloads(
   former: readonly FormerPod[],
   selected: readonly Pod[],
   present: readonly KubernetesObject[],
-): readonly string[] {
+): readonly Awaited[] {
   const lacking = new Map<string, number>();
   const add = (workload: string | undefined, count: number) => {
     if (workload !== undefined) {
@@ -46,7 +68,10 @@ export function awaitedWorkloads(
       add(workloadOf(pod.metadata), -1);
     }
   }
-  return [...lacking].filter(([, count]) => count > 0).map(([workload]) => workload);
+  const ending = new Set(present.filter(isTerminating).map(({ metadata }) => workloadOf(metadata)));
+  return [...lacking]
+    .filter(([, count]) => count > 0)
+    .map(([workload]) => ({ workload, isEnding: ending.has(workload) }));
 }
 
 /** Pure. The same pod, or one that the same workload has put in its place. */
@@ -62,11 +87,15 @@ export function isSuccessor(
   );
 }
 
-function isEnding({ metadata, ...pod }: KubernetesObject): boolean {
+function isEnding(pod: KubernetesObject): boolean {
   const status = pod["status"];
   const phase =
     typeof status === "object" && status !== null && "phase" in status ? status.phase : undefined;
-  return (metadata.deletionTimestamp ?? "") !== "" || phase === "Succeeded" || phase === "Failed";
+  return isTerminating(pod) || phase === "Succeeded" || phase === "Failed";
+}
+
+function isTerminating({ metadata }: KubernetesObject): boolean {
+  return (metadata.deletionTimestamp ?? "") !== "";
 }
 
 function workloadOf({ namespace = "default", ownerReferences }: KubernetesObject["metadata"]) {

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { suite } from "uvu";
-import { awaitedWorkloads, formerPod, isSuccessor } from "../../src/capture/replacement.ts";
+import {
+  awaitedWorkloads,
+  formerPod,
+  isSuccessor,
+  patienceMs,
+} from "../../src/capture/replacement.ts";
 import type { KubernetesObject, Pod } from "../../src/model/kubernetes.ts";
 
 const replacement = suite("capture/replacement");
@@ -111,7 +116,14 @@ for (const { name, former, selected, others = [], awaited } of cases) {
   replacement(name, () => {
     const chosen = selected.map(pod);
     const present: readonly KubernetesObject[] = [...chosen, ...others.map(pod)];
-    assert.deepEqual(awaitedWorkloads(former.map(pod).map(formerPod), chosen, present), awaited);
+    const found = awaitedWorkloads(former.map(pod).map(formerPod), chosen, present);
+    assert.deepEqual(
+      found.map(({ workload }) => workload),
+      awaited,
+    );
+    // An old pod has its grace period; a controller has half a minute.
+    const isEnding = others.some(({ ending }) => ending === "deleted");
+    assert.equal(patienceMs(found), isEnding && awaited.length > 0 ? 600_000 : 30_000);
   });
 }
 

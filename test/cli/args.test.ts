@@ -120,23 +120,18 @@ for (const { name, words, command, values } of right) {
 
 for (const command of commands) {
   const line = command.words.join(" ");
-  args(
-    `tells two examples of ${line}, and each is a command line that it understands`,
-    async () => {
-      assert.equal(command.examples.length, 2);
-      for (const example of command.examples) {
-        const chosen: string[] = [];
-        const parser = buildParser((found, given) => {
-          checkValues(found, given);
-          chosen.push(found.words.join(" "));
-        });
-        await parser.parseAsync(
-          example.line.split(" ").map((word) => (word === "-" ? "\0-" : word)),
-        );
-        assert.deepEqual(chosen, [line], example.line);
-      }
-    },
-  );
+  args(`tells examples of ${line}, and each is a command line that it understands`, async () => {
+    assert.ok(command.examples.length >= 2 && command.examples.length <= 4);
+    for (const example of command.examples) {
+      const chosen: string[] = [];
+      const parser = buildParser((found, given) => {
+        checkValues(found, given);
+        chosen.push(found.words.join(" "));
+      });
+      await parser.parseAsync(example.line.split(" ").map((word) => (word === "-" ? "\0-" : word)));
+      assert.deepEqual(chosen, [line], example.line);
+    }
+  });
 }
 
 args.run();

@@ -38,9 +38,13 @@ test("-o json tells the generation, what is in it and what was left out", () => 
   assert.deepEqual(data, {
     generation: 3,
     file: node.generation(3),
+    changed: true,
+    blessed: false,
     node: "n1",
     recipients: 0,
     objects: 4,
+    tokens: 0,
+    unminted: [],
     pods: [{ namespace: "kube-system", name: "web" }],
     unprojectable: [
       { namespace: "kube-system", name: "bad", code, message: data.unprojectable[0].message },

@@ -86,7 +86,21 @@ export const commandCases: readonly BadInput[] = [
   usage("a flag is given twice", ["restore", "--from", "a", "--from", "b"], /more than once/),
   usage("flags exclude each other", ["restore", "--from", "a", "--generation", "2"], /exclude/),
   usage("a pod is not named", ["show"], /another word|POD/),
-  usage("there is nothing to capture", ["capture"], /--from/),
+  usage(
+    "--from and --watch contradict each other",
+    ["capture", "--watch", "--from", "x"],
+    /--from/,
+  ),
+  usage(
+    "--from and --allow-empty contradict each other",
+    ["capture", "--allow-empty", "--from", "x"],
+    /--from/,
+  ),
+  usage(
+    "--watch and --allow-empty contradict each other",
+    ["capture", "--allow-empty", "--watch"],
+    /--watch/,
+  ),
   {
     case: 100,
     name: "a unit that is given no credentials makes a cold boot, and there is no other key",

@@ -1,0 +1,246 @@
+import { type CadenceFacts, nextCommit } from "../capture/cadence.ts";
+import { Follower } from "../capture/follower.ts";
+import { Minting } from "../capture/minting.ts";
+import { namesOf, patienceMs } from "../capture/replacement.ts";
+import { Exit, Failure } from "../errors.ts";
+import { log, logWarning } from "../host/log.ts";
+import type { Clock } from "../kube/clock.ts";
+import { describeDuration } from "../model/clock.ts";
+import type { CaptureSetup } from "./capture-setup.ts";
+import { Changes } from "./changes.ts";
+import { warningLines } from "./describe-plan.ts";
+import { type Assessment, LiveCapture } from "./live-capture.ts";
+import { readNewest } from "./newest-generation.ts";
+import { checkClock, type Live, openLive, refuseProjected } from "./open-live.ts";
+import { count, size } from "./table.ts";
+
+/** How often what cannot be watched is looked at: rotated credentials, pods of ours, the clock. */
+const lookMs = 30_000;
+/** How soon what stands in the way of a first capture is looked at again. */
+const retryMs = 5_000;
+/** What is pending for longer is said. */
+const pendingMs = 60_000;
+
+/** One run of `capture --watch`, from one reading of the configuration to the next. */
+export class Watch {
+  readonly #setup: CaptureSetup;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  readonly #changes: Changes;
+  /** What was said last: each trouble is said once, and that it is over. */
+  #said = "";
+  #lastCommitMs: number | undefined;
+  #halfLifeMs: number | undefined;
+  #awaitedSinceMs: number | undefined;
+  #pendingSinceMs: number | undefined;
+  #isClockTrusted = false;
+
+  constructor(setup: CaptureSetup, clock: Clock, signal: AbortSignal) {
+    this.#setup = setup;
+    this.#clock = clock;
+    this.#signal = signal;
+    this.#changes = new Changes(clock, signal);
+  }
+
+  /** Runs until the signal is aborted. */
+  async run(): Promise<void> {
+    const live = await this.#open();
+    if (live === undefined) {
+      return;
+    }
+    const { session, selection, key, recipients, allowEmpty, node: _named } = this.#setup;
+    const { api, connections, node, kubelet } = live;
+    try {
+      live.warnings.forEach(logWarning);
+      const { newest, checkpoint, warnings } = readNewest(session.storeDir, key.ring, node);
+      warnings.forEach(logWarning);
+      const asking = { api, clock: this.#clock, signal: this.#signal };
+      const minting = new Minting({ ...asking, attempts: 1 }, checkpoint);
+      const capture = new LiveCapture(
+        { session, node, selection, kubelet, ring: key.ring, recipients, allowEmpty },
+        minting,
+        newest,
+      );
+      this.#lastCommitMs = newest?.capturedAt.getTime();
+      this.#halfLifeMs = minting.halfLifeMs;
+      this.#changes.note();
+      const follower = new Follower({
+        ...asking,
+        node,
+        select: (pods) => capture.select(pods),
+        onChange: () => this.#changes.note(),
+        onWatches: (watches) => connections.expect(watches),
+      });
+      log(`capture: following the pods of node ${node}`);
+      while (!this.#signal.aborted) {
+        const dueMs = await this.#attempt(() => this.#step(live, follower, capture, minting));
+        await this.#changes.rest(Math.min(dueMs, this.#clock.now() + lookMs));
+      }
+    } finally {
+      connections.close();
+    }
+  }
+
+  /** The apiserver's credentials, as soon as there are any; undefined when it ends before. */
+  async #open(): Promise<Live | undefined> {
+    let live: Live | undefined;
+    while (live === undefined && !this.#signal.aborted) {
+      const dueMs = await this.#attempt(async () => {
+        live = await openLive(this.#setup.session, { node: this.#setup.node, patient: true });
+        return 0;
+      });
+      await this.#changes.rest(dueMs);
+    }
+    return live;
+  }
+
+  /** Looks at what is known, and does what is due. Gives the time of the next look. */
+  async #step(
+    { credentials, connections, kubelet, ...live }: Live,
+    follower: Follower,
+    capture: LiveCapture,
+    minting: Minting,
+  ): Promise<number> {
+    const now = this.#clock.now();
+    if (credentials.changed()) {
+      log("capture: the kubelet's credentials have changed, connecting anew");
+      connections.reconnect();
+    }
+    refuseProjected(this.#setup.session, kubelet.staticPodPath);
+    this.#changes.look();
+    const view = follower.view();
+    if (view.pending.length > 0) {
+      return this.#await(view.pending, view.failures);
+    }
+    this.#pendingSinceMs = undefined;
+    if (!this.#isClockTrusted) {
+      const capturedAt = capture.newest?.capturedAt;
+      checkClock(new Date(now), { skewMs: live.skewMs(), capturedAt }).forEach(logWarning);
+      this.#isClockTrusted = true;
+    }
+    if ((minting.dueAt ?? Number.POSITIVE_INFINITY) <= now) {
+      this.#changes.since(now);
+    }
+    const settledAt = () => capture.settle(view, new Date(this.#clock.now()));
+    const quiet = nextCommit(this.#facts({ lastCommitMs: undefined, tokensOnly: false }));
+    if (quiet.kind === "at") {
+      return quiet.ms;
+    }
+    if (quiet.kind === "idle") {
+      return this.#settled(settledAt(), capture, minting);
+    }
+    const assessment = await capture.assess(view, new Date(now));
+    this.#say("");
+    switch (assessment.kind) {
+      case "unchanged":
+        this.#changes.done();
+        this.#awaitedSinceMs = undefined;
+        return this.#settled(settledAt(), capture, minting);
+      case "awaiting": {
+        this.#awaitedSinceMs ??= now;
+        const untilMs = this.#awaitedSinceMs + patienceMs(assessment.workloads);
+        if (now < untilMs && this.#awaitedSinceMs <= now) {
+          this.#say(`waiting for a new pod of ${namesOf(assessment.workloads)}`);
+          return untilMs;
+        }
+        return this.#commit(assessment, capture, minting);
+      }
+      case "changed":
+        this.#awaitedSinceMs = undefined;
+        return this.#commit(assessment, capture, minting);
+    }
+  }
+
+  async #commit(
+    assessment: Exclude<Assessment, { readonly kind: "unchanged" }>,
+    capture: LiveCapture,
+    minting: Minting,
+  ): Promise<number> {
+    const tokensOnly = assessment.kind === "changed" && assessment.tokensOnly;
+    const when = nextCommit(this.#facts({ lastCommitMs: this.#lastCommitMs, tokensOnly }));
+    if (when.kind === "at") {
+      return when.ms;
+    }
+    const sinceMs = this.#changes.sinceMs ?? this.#clock.now();
+    const recorded = await capture.commit(assessment.change);
+    if (recorded === undefined) {
+      return this.#clock.now(); // another process has committed: assess anew
+    }
+    this.#changes.done();
+    const { checkpoint, plan } = assessment.change;
+    const tookMs = this.#clock.now() - sinceMs;
+    this.#lastCommitMs = this.#clock.now();
+    this.#halfLifeMs = minting.halfLifeMs;
+    log(
+      `capture: generation ${recorded.generation}: ${count(checkpoint.pods.length, "pod")}, ${count(checkpoint.items.length, "object")}, ${count(checkpoint.tokens.length, "token")}, ${size(recorded.sizeBytes)}${tokensOnly ? ", new tokens" : ""}; ${describeDuration(tookMs)} after the change`,
+    );
+    for (const { namespace, name, code, message } of checkpoint.unprojectable) {
+      log(`capture: left out ${namespace}/${name}: ${code}: ${message}`, "warning");
+    }
+    for (const line of warningLines([...plan.warnings, ...recorded.warnings])) {
+      log(line, "warning");
+    }
+    return this.#lastCommitMs;
+  }
+
+  #settled(
+    settled: ReturnType<LiveCapture["settle"]>,
+    { newest }: LiveCapture,
+    minting: Minting,
+  ): number {
+    if (settled === "blessed") {
+      const period = describeDuration(this.#setup.session.config.settleMs);
+      log(
+        `capture: generation ${newest?.generation} is blessed: its pods have been Ready for ${period}`,
+      );
+    }
+    const dueMs = minting.dueAt ?? Number.POSITIVE_INFINITY;
+    return typeof settled === "number" ? Math.min(settled, dueMs) : dueMs;
+  }
+
+  #await(pending: readonly string[], failures: readonly Failure[]): number {
+    const now = this.#clock.now();
+    this.#pendingSinceMs ??= now;
+    if (now - this.#pendingSinceMs >= pendingMs) {
+      const [failure] = failures;
+      const reason = failure === undefined ? "" : `: ${failure.code}: ${failure.message}`;
+      const more = pending.length > 3 ? ` and ${pending.length - 3} more` : "";
+      this.#say(`not yet known: ${pending.slice(0, 3).join(", ")}${more}${reason}`);
+    }
+    return now + lookMs;
+  }
+
+  #facts(facts: Pick<CadenceFacts, "lastCommitMs" | "tokensOnly">): CadenceFacts {
+    return {
+      ...facts,
+      now: this.#clock.now(),
+      changedSinceMs: this.#changes.sinceMs,
+      lastChangeMs: this.#changes.lastMs,
+      halfLifeMs: this.#halfLifeMs,
+      intervalMs: this.#setup.session.config.capture.intervalMs,
+    };
+  }
+
+  /** Runs a step; what it throws is said once, and tried again. */
+  async #attempt(step: () => Promise<number>): Promise<number> {
+    try {
+      return await step();
+    } catch (error) {
+      if (this.#signal.aborted) {
+        return 0;
+      }
+      if (!(error instanceof Failure) || error.code === "E_NODE") {
+        throw error;
+      }
+      this.#say(`${error.code}: ${error.message}`);
+      return this.#clock.now() + (error.exit === Exit.tempFail ? retryMs : lookMs);
+    }
+  }
+
+  #say(line: string): void {
+    if (line !== this.#said && line !== "") {
+      log(`capture: ${line}`, "warning");
+    }
+    this.#said = line;
+  }
+}
