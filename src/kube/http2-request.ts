@@ -134,7 +134,7 @@ function headOf(head: IncomingHttpHeaders): Pick<ApiAnswer, "status" | "headers"
 }
 
 function streamFailure(live: LiveSession, stream: ClientHttp2Stream): ApiFailure {
-  const lost = live.lost();
+  const lost = live.lost(stream.errored);
   if (lost !== undefined) {
     return lost;
   }

@@ -26,8 +26,12 @@ export interface LiveSession {
   readonly where: string;
   readonly retired: Promise<void>;
   isRetired(): boolean;
-  /** Why nothing more comes; undefined while something may. */
-  lost(): ApiFailure | undefined;
+  /**
+   * Why nothing more comes; undefined while something may.
+   *
+   * @param error  of a stream on it: a stream hears of the session's error before the session does
+   */
+  lost(error?: unknown): ApiFailure | undefined;
   /** Something was received. */
   heard(): void;
   /** Ends it at once, with its socket and its timers. */
@@ -83,13 +87,16 @@ export async function startSession(
     end();
   });
 
-  http2.on("error", (error: unknown) => {
+  const fail = (error: unknown): void => {
     lose(sessionFinding(error, hasClientCert));
     tls.destroy();
-  });
+  };
+  http2.on("error", fail);
+  // The session tells of an error of its socket only once that has closed, which it may never do.
+  tls.on("error", fail);
   http2.once("close", () => {
     alive.stop();
-    lose({ kind: "reset", detail: "the other side closed it" });
+    lose(closed);
     tls.destroy();
   });
   http2.once("goaway", retire);
@@ -104,9 +111,9 @@ export async function startSession(
         where,
         retired,
         isRetired: () => isRetired,
-        lost: () => {
+        lost: (error) => {
           if (http2.destroyed) {
-            lose({ kind: "reset", detail: "the other side closed it" });
+            lose(error instanceof Error ? sessionFinding(error, hasClientCert) : closed);
           }
           return lost;
         },
@@ -131,6 +138,8 @@ export async function startSession(
   }
   return opened;
 }
+
+const closed: Finding = { kind: "reset", detail: "the other side closed it" };
 
 function sessionFinding(error: unknown, hasClientCert: boolean): Finding {
   switch (codeOf(error)) {

@@ -334,7 +334,7 @@ const cases: readonly Case[] = [
 for (const { name, identity, chain, serve, kind, verdict, says, quick, ...more } of cases) {
   test(name, async () => {
     const deadlineMs = quick === true ? 5_000 : (more.deadlineMs ?? 400);
-    await using server = await listen(identity, serve ?? (() => undefined), chain);
+    await using server = await listen(identity, serve ?? (() => undefined), { chain });
     const result = await run([endpoint(server.port)], { deadlineMs });
     const [outcome] = result.outcomes;
     assert.ok(outcome !== undefined);

@@ -13,7 +13,10 @@ export interface TestServer extends AsyncDisposable {
 export async function listen(
   identity: Identity | undefined,
   serve: (socket: Socket, request: string) => void,
-  chain = "",
+  {
+    chain = "",
+    ALPNProtocols,
+  }: { readonly chain?: string | undefined; readonly ALPNProtocols?: string[] } = {},
 ): Promise<TestServer> {
   const sockets = new Set<Socket>();
   const received: string[] = [];
@@ -38,6 +41,7 @@ export async function listen(
             key: identity.keyPem,
             requestCert: true,
             rejectUnauthorized: false,
+            ...(ALPNProtocols === undefined ? {} : { ALPNProtocols }),
           },
           accept,
         );
