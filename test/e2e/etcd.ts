@@ -26,13 +26,13 @@ export async function startEtcd(dir: string, isSynced: boolean): Promise<Etcd> {
   const url = `http://127.0.0.1:${await findLoopbackPort()}`;
   const peerUrl = `http://127.0.0.1:${await findLoopbackPort()}`;
   const args = [
-    "--name=default",
+    "--name=only",
     `--data-dir=${join(dir, "etcd")}`,
     `--listen-client-urls=${url}`,
     `--advertise-client-urls=${url}`,
     `--listen-peer-urls=${peerUrl}`,
     `--initial-advertise-peer-urls=${peerUrl}`,
-    `--initial-cluster=default=${peerUrl}`,
+    `--initial-cluster=only=${peerUrl}`,
     "--log-level=warn",
     ...(isSynced ? [] : ["--unsafe-no-fsync"]),
   ];
