@@ -116,7 +116,7 @@ function parseExec(exec: Section, cluster: Section): ExecPlugin {
     .find((item) => item.value("name") === extensionName);
   const hint = exec
     .text("installHint")
-    ?.replaceAll(/[^\x20-\x7e]+/g, " ")
+    ?.replaceAll(/[^\x21-\x7e]+/g, " ")
     .trim()
     .slice(0, 300);
   return {
