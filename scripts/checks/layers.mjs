@@ -25,7 +25,9 @@ export function layerOf(file) {
     return 4;
   }
   if (
-    /^src\/(project\/|(capture\/(capture|resources|follower|visit|once|minting)|handover\/handover)\.ts$)/.test(file) ||
+    /^src\/(project\/|(capture\/(capture|resources|follower|visit|once|minting)|handover\/handover)\.ts$)/.test(
+      file,
+    ) ||
     /^src\/store\/(store|commit|marks|retain|establish|freshness)\.ts$/.test(file)
   ) {
     return 3;

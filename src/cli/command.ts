@@ -1,5 +1,5 @@
 import { Exit, type ExitStatus } from "../errors.ts";
-import type { Option, OptionTable, Values } from "./options.ts";
+import { type Option, type OptionTable, textOf, type Values } from "./options.ts";
 
 /** One command as data: the parser, the help, and whatever else describes it are made from this. */
 export interface Command {
@@ -71,3 +71,9 @@ export const everyExit: readonly CommandExit[] = [
   { status: Exit.software, says: "a bug: please report it" },
   { status: Exit.config, says: "the configuration, the key or the node's set-up is wrong" },
 ];
+
+/** Pure. What `--select` says; its choices are checked before. */
+export function selectOf(values: Values): "annotated" | "all" | undefined {
+  const value = textOf(values, "select");
+  return value === "annotated" || value === "all" ? value : undefined;
+}

@@ -1,0 +1,66 @@
+import { Exit } from "../errors.ts";
+import { type Command, exits, nodeName, objectPaths, select, selectOf } from "./command.ts";
+import { globalOptions, globalsOf, outputOf, outputOption, textOf, textsOf } from "./options.ts";
+
+/** `blackstart capture`. */
+export const captureCommand: Command = {
+  words: ["capture"],
+  summary: "Seal a checkpoint of this node's chosen pods and all that they reference",
+  description: [
+    "Asks the apiserver, with the kubelet's own credentials, for this node's pods, chooses those to keep, gathers every Secret, ConfigMap and volume that they reference, mints the tokens that they use, and commits one sealed generation to the store. A pod is captured whole or not at all; one that no static pod can stand in for is recorded with its reason. Where nothing has changed since the newest generation nothing is written.",
+    "The newest generation stays the newest when the capture would be worse: when a reference of a pod that it holds leads nowhere, when no pod is selected any more, when the apiserver does not answer. While pods from a checkpoint run on this node nothing is captured.",
+    "A generation whose pods have all been Ready for the settle period is blessed: restore falls back to it when a newer one has failed to come up.",
+  ],
+  options: {
+    ...globalOptions,
+    output: outputOption,
+    watch: {
+      type: "boolean",
+      describe: "Stay, and capture within 2 s of each change that matters",
+    },
+    "allow-empty": {
+      type: "boolean",
+      describe: "Let a generation without a pod take the place of one with pods",
+    },
+    from: { ...objectPaths, describe: `${objectPaths.describe}, instead of an apiserver` },
+    node: {
+      ...nodeName,
+      otherwise:
+        "as the kubelet is called; with --from the only node in the objects, else this host's name",
+    },
+    select,
+  },
+  examples: [
+    { line: "capture", says: "once, now" },
+    { line: "capture --watch", says: "what blackstart-capture.service runs" },
+    { line: "capture --from objects/", says: "from files, when a machine is provisioned" },
+    { line: "capture --from - --select all", says: "every pod of an edge node, from stdin" },
+  ],
+  exits: [
+    exits.notOpen,
+    exits.noObject,
+    {
+      status: Exit.unavailable,
+      says: "no apiserver answers, or it refuses; the store is as it was",
+    },
+    { status: Exit.cantCreat, says: "the store cannot be written" },
+    exits.disk,
+    {
+      status: Exit.tempFail,
+      says: "not now: another capture is running, pods from a checkpoint run, or the clock is not set yet",
+    },
+    exits.noKey,
+  ],
+  run: async (values) => {
+    const { capture } = await import("./capture.ts");
+    return capture({
+      ...globalsOf(values),
+      output: outputOf(values),
+      from: textsOf(values, "from"),
+      node: textOf(values, "node"),
+      select: selectOf(values),
+      watch: values["watch"] === true,
+      allowEmpty: values["allow-empty"] === true,
+    });
+  },
+};
