@@ -9,16 +9,16 @@ import {
   type StoreListing,
   type StoreReading,
 } from "../store/store.ts";
-import { describeSkips, describeWarnings } from "./describe-plan.ts";
+import { describeStatus } from "./describe-status.ts";
 import { type Inspected, inspectGeneration } from "./inspect.ts";
 import { describeProtection } from "./key.ts";
 import { observeNode } from "./observe-node.ts";
+import { certificateExpiry, describeExpiry, firstExpiry } from "./off-window.ts";
 import { readNodeKey } from "./open-checkpoint.ts";
 import type { GlobalOptions, OutputFormat } from "./options.ts";
 import { output } from "./output.ts";
 import { observeProjected, type Projected } from "./projected.ts";
 import { openSession, type Session } from "./session.ts";
-import { count, size, table } from "./table.ts";
 
 export interface StatusOptions extends GlobalOptions {
   readonly output: OutputFormat;
@@ -54,6 +54,15 @@ export async function status(options: StatusOptions): Promise<ExitStatus> {
     ...(newest?.plan.warnings ?? []),
   ];
   const protection = describeProtection(session.root);
+  const now = new Date();
+  const certPem = node.kubeconfig?.clientCert?.certPem;
+  const expiry =
+    newest === undefined
+      ? undefined
+      : firstExpiry(
+          newest.checkpoint,
+          certificateExpiry("the kubelet's client certificate", certPem),
+        );
   const data = {
     store: session.storeDir,
     problem: problem === undefined ? null : { code: problem.code, message: problem.message },
@@ -64,6 +73,14 @@ export async function status(options: StatusOptions): Promise<ExitStatus> {
     pods:
       newest?.plan.pods.map(({ namespace, name, images }) => ({ namespace, name, images })) ?? [],
     unprojectable: [...(newest?.checkpoint.unprojectable ?? []), ...(newest?.plan.skipped ?? [])],
+    offWindow:
+      expiry === undefined
+        ? null
+        : {
+            until: expiry.expiresAt.toISOString(),
+            expires: expiry.what,
+            says: describeExpiry(expiry, now),
+          },
     projected: describeProjected(shown, staticPodPath),
     warnings,
   };
@@ -166,6 +183,7 @@ function describeGeneration(one: Inspected) {
     : { ...facts, opens: false, code: one.failure.code, message: one.failure.message };
 }
 
+/** Pure. What a kubelet sees of ours. */
 function describeProjected(shown: Projected | undefined, manifestDir: string) {
   return {
     manifestDir,
@@ -177,57 +195,4 @@ function describeProjected(shown: Projected | undefined, manifestDir: string) {
         link: linkName,
       })) ?? [],
   };
-}
-
-interface StatusData {
-  readonly store: string;
-  readonly problem: { readonly code: string; readonly message: string } | null;
-  readonly restores: number | null;
-  readonly protection: string;
-  readonly unprojectable: Parameters<typeof describeSkips>[0];
-  readonly projected: ReturnType<typeof describeProjected>;
-}
-
-function describeStatus(
-  data: StatusData,
-  inspected: readonly Inspected[],
-  newest: Extract<Inspected, { readonly kind: "opens" }> | undefined,
-  warnings: readonly Warning[],
-): string {
-  const rows = inspected.map((one) => [
-    String(one.generation),
-    one.kind === "opens" ? one.age : "-",
-    size(one.sizeBytes),
-    one.kind === "opens" ? "opens" : one.failure.code,
-    one.blessed ? "blessed" : "not blessed",
-    `${count(one.attempts.left, "boot")} left`,
-    one.kind === "opens" ? count(one.plan.pods.length, "pod") : "",
-  ]);
-  const pods = newest?.plan.pods.map(({ namespace, name, volumes, images }) => [
-    `${namespace}/${name}`,
-    count(volumes.length, "volume"),
-    images.join(", "),
-  ]);
-  const { projected } = data;
-  return [
-    `store       ${data.store}, ${count(inspected.length, "generation")}\n`,
-    table(rows, "            "),
-    `protection  ${data.protection}\n`,
-    newest === undefined
-      ? ""
-      : `newest      generation ${newest.generation} of node ${newest.checkpoint.metadata.node}, taken ${newest.age}\n`,
-    pods === undefined ? "" : table(pods, "            "),
-    describeSkips(data.unprojectable),
-    projected.pods.length === 0
-      ? `projected   nothing in ${projected.manifestDir}\n`
-      : `projected   ${count(projected.pods.length, "pod")} of generation ${projected.generation ?? "(several)"} in ${projected.manifestDir}\n`,
-    table(
-      projected.pods.map(({ namespace, name, link }) => [`${namespace}/${name}`, link]),
-      "            ",
-    ),
-    describeWarnings(warnings),
-    data.problem === null
-      ? `A cold boot of this node would be restored from generation ${data.restores}.\n`
-      : `A cold boot of this node would not be restored: ${data.problem.code}: ${data.problem.message}\n`,
-  ].join("");
 }

@@ -53,6 +53,7 @@ test("status -o json and -o yaml have the same, and what is projected", () => {
     "node",
     "pods",
     "unprojectable",
+    "offWindow",
     "projected",
     "warnings",
   ]);
