@@ -1,11 +1,12 @@
 import type { Failure } from "../errors.ts";
 import { ApiFailure } from "../kube/api-failure.ts";
+import { steadyTime } from "../kube/clock.ts";
 import { type Collection, type Observed, reflect } from "../kube/reflector.ts";
 import type { Asking } from "../kube/request.ts";
 import type { KubernetesObject, Pod } from "../model/kubernetes.ts";
 import { keyOf, type Need, needsOf } from "./needs.ts";
 import { collectionOf, podsOf, servicesOf } from "./resources.ts";
-import { Singles } from "./visit.ts";
+import { refusalMs, Singles } from "./visit.ts";
 
 /** What is known of a node's part of the cluster at one moment. */
 export interface View {
@@ -27,7 +28,7 @@ export interface FollowerOptions extends Omit<Asking, "attempts" | "urgent"> {
   readonly select: (pods: readonly KubernetesObject[]) => readonly Pod[];
   /** Something may have changed. Called often; never while another call runs. */
   readonly onChange: () => void;
-  /** Hears how many watches there are. */
+  /** Hears how many watches there are to be, before they begin. */
   readonly onWatches: (count: number) => void;
 }
 
@@ -39,8 +40,6 @@ interface Followed {
   refusedAt: number | undefined;
 }
 
-/** The authorizer learns of a new pod a little later than its watchers do. */
-const refusalMs = 3_000;
 const unknown: Observed = { objects: undefined, live: false, failure: undefined };
 
 /**
@@ -52,9 +51,11 @@ export class Follower {
   readonly #pods: Followed;
   readonly #followed = new Map<string, Followed>();
   readonly #singles: Singles;
+  readonly #now: () => number;
 
   constructor(options: FollowerOptions) {
     this.#options = options;
+    this.#now = steadyTime(options.clock);
     this.#singles = new Singles({ ...options, onChange: () => this.#choose() });
     this.#pods = this.#start(podsOf(options.node), () => this.#choose());
     this.#singles.run();
@@ -64,9 +65,10 @@ export class Follower {
   view(): View {
     const pending: string[] = [];
     const failures = new Map<string, Failure>();
-    const refused = new Map<string, Failure>();
+    const singles = this.#singles.view();
+    const refused = new Map(singles.refused);
     const objects: KubernetesObject[] = [];
-    const now = this.#options.clock.now();
+    const now = this.#now();
     for (const [key, { collection, observed, refusedAt }] of [
       ["", this.#pods] as const,
       ...this.#followed,
@@ -78,7 +80,9 @@ export class Follower {
       if (live) {
         continue;
       }
-      if (failure !== undefined && refusedAt !== undefined && now - refusedAt >= refusalMs) {
+      // Without the pods nothing is known, refused or not.
+      const isRefused = key !== "" && refusedAt !== undefined && now - refusedAt >= refusalMs;
+      if (isRefused && failure !== undefined) {
         refused.set(key, failure);
         continue;
       }
@@ -87,18 +91,21 @@ export class Follower {
         failures.set(failure.message, failure);
       }
     }
-    const singles = this.#singles.view();
+    for (const failure of singles.failures) {
+      failures.set(failure.message, failure);
+    }
     return {
       pods: [...(this.#pods.observed.objects?.values() ?? [])],
       objects: [...objects, ...singles.objects],
       pending: [...pending, ...singles.pending],
       refused,
-      failures: [...failures.values(), ...singles.failures],
+      failures: [...failures.values()],
     };
   }
 
   #start(collection: Collection, onChange: () => void): Followed {
     const { api, clock, signal } = this.#options;
+    const now = this.#now;
     const stop = new AbortController();
     const followed: Followed = { stop, collection, observed: unknown, refusedAt: undefined };
     void reflect(collection, {
@@ -108,7 +115,7 @@ export class Follower {
       onChange: (observed) => {
         followed.observed = observed;
         followed.refusedAt = isRefusal(observed.failure)
-          ? (followed.refusedAt ?? clock.now())
+          ? (followed.refusedAt ?? now())
           : undefined;
         onChange();
       },
@@ -118,14 +125,13 @@ export class Follower {
 
   /** Follows what the pods need now, and no longer what they do not. */
   #choose(): void {
-    const { select, onChange, onWatches } = this.#options;
+    const { select, onChange } = this.#options;
     const { objects } = this.#pods.observed;
     if (objects !== undefined) {
       const pods = select([...objects.values()]);
       const needs = needsOf(pods, this.#singles.view().objects);
       this.#follow(needs.watched, needs.serviceNamespaces);
       this.#singles.want(needs.fetched);
-      onWatches(this.#followed.size + 1);
     }
     onChange();
   }
@@ -140,6 +146,8 @@ export class Follower {
     if (!serviceNamespaces.includes("default")) {
       wanted.set("Service/default/kubernetes", () => servicesOf("default", "kubernetes"));
     }
+    // Before the first of them asks for its turn; with the pods' own.
+    this.#options.onWatches(wanted.size + 1);
     for (const [key, { stop }] of this.#followed) {
       if (!wanted.has(key)) {
         stop.abort();

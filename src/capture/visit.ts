@@ -1,5 +1,7 @@
 import { Failure } from "../errors.ts";
 import { ApiFailure } from "../kube/api-failure.ts";
+import { backoffMs } from "../kube/backoff.ts";
+import { steadyTime } from "../kube/clock.ts";
 import { type Asking, getObject } from "../kube/request.ts";
 import type { KubernetesObject } from "../model/kubernetes.ts";
 import { keyOf, type Need } from "./needs.ts";
@@ -45,6 +47,10 @@ interface Asked {
   result: Visit | undefined;
   /** When it is asked for next. */
   dueAt: number;
+  /** In a row. */
+  failures: number;
+  /** Since when the apiserver has refused it, without a break. */
+  refusedAt: number | undefined;
 }
 
 interface SinglesOptions extends Omit<Asking, "attempts" | "urgent"> {
@@ -52,19 +58,23 @@ interface SinglesOptions extends Omit<Asking, "attempts" | "urgent"> {
   readonly onChange: () => void;
 }
 
+/** The authorizer learns of a new pod a little later than its watchers do. */
+export const refusalMs = 3_000;
 const refreshMs = 600_000;
-const retryMs = 30_000;
+const retry = { firstMs: 1_000, mostMs: 30_000 } as const;
 
 /** Objects that can only be asked for, not followed: kept as new as ten minutes. */
 export class Singles {
   readonly #options: SinglesOptions;
   readonly #asked = new Map<string, Asked>();
+  readonly #now: () => number;
   #sleep = new AbortController();
 
   constructor(options: SinglesOptions) {
     this.#options = options;
+    this.#now = steadyTime(options.clock);
     for (const [key, single] of standing(options.node)) {
-      this.#asked.set(key, { single, isOptional: true, result: undefined, dueAt: 0 });
+      this.#asked.set(key, unasked(single, true));
     }
   }
 
@@ -78,30 +88,41 @@ export class Singles {
     }
     const added = [...wanted].filter(([key]) => !this.#asked.has(key));
     for (const [key, need] of added) {
-      const single = singleOf(need);
-      this.#asked.set(key, { single, isOptional: false, result: undefined, dueAt: 0 });
+      this.#asked.set(key, unasked(singleOf(need), false));
     }
     if (added.length > 0) {
       this.#sleep.abort();
     }
   }
 
+  /** What is known now; see `View`. */
   view(): {
     readonly objects: readonly KubernetesObject[];
     readonly pending: readonly string[];
+    readonly refused: ReadonlyMap<string, Failure>;
     readonly failures: readonly Failure[];
   } {
-    const all = [...this.#asked.values()];
-    const isPending = ({ result, isOptional }: Asked) =>
-      result === undefined ||
-      (result.kind === "failed" && !(isOptional && isDenied(result.failure)));
-    return {
-      objects: all.flatMap(({ result }) => (result?.kind === "present" ? [result.object] : [])),
-      pending: all
-        .filter(isPending)
-        .map(({ single: { asked } }) => `${asked.resource} ${asked.object}`),
-      failures: all.flatMap(({ result }) => (result?.kind === "failed" ? [result.failure] : [])),
-    };
+    const objects: KubernetesObject[] = [];
+    const pending: string[] = [];
+    const refused = new Map<string, Failure>();
+    const failures: Failure[] = [];
+    const now = this.#now();
+    for (const [key, { single, isOptional, result, refusedAt }] of this.#asked) {
+      if (result?.kind === "present") {
+        objects.push(result.object);
+      }
+      const failure = result?.kind === "failed" ? result.failure : undefined;
+      const isRefused = refusedAt !== undefined && (isOptional || now - refusedAt >= refusalMs);
+      if (failure !== undefined && isRefused) {
+        if (!isOptional) {
+          refused.set(key, failure);
+        }
+      } else if (failure !== undefined || result === undefined) {
+        pending.push(`${single.asked.resource} ${single.asked.object}`);
+        failures.push(...(failure === undefined ? [] : [failure]));
+      }
+    }
+    return { objects, pending, refused, failures };
   }
 
   /** Asks for what is due, until the signal is aborted. */
@@ -116,23 +137,39 @@ export class Singles {
   async #loop(): Promise<void> {
     const { clock, signal, api, onChange } = this.#options;
     while (!signal.aborted) {
-      const now = clock.now();
+      const now = this.#now();
       const all = [...this.#asked.values()];
-      // A clock that was set back must not put everything off for years.
-      const due = all.find(({ dueAt }) => dueAt <= now || dueAt > now + 2 * refreshMs);
+      const due = all.find(({ dueAt }) => dueAt <= now);
       if (due === undefined) {
         this.#sleep = new AbortController();
         await this.#until(Math.min(...all.map(({ dueAt }) => dueAt)) - now);
         continue;
       }
       const found = await visit(due.single, { api, clock, signal, attempts: 1 });
-      // What was known stays known while the apiserver is away.
-      if (found.kind !== "failed" || due.result?.kind !== "present") {
-        due.result = found;
-      }
-      const waitMs = found.kind === "failed" ? retryMs : refreshMs;
-      due.dueAt = clock.now() + waitMs * (0.9 + 0.2 * clock.random());
+      this.#take(due, found);
       onChange();
+    }
+  }
+
+  #take(asked: Asked, found: Visit): void {
+    const random = this.#options.clock.random();
+    const now = this.#now();
+    // What was known stays known while the apiserver is away.
+    if (found.kind !== "failed" || asked.result?.kind !== "present") {
+      asked.result = found;
+    }
+    if (found.kind === "failed") {
+      const { failure } = found;
+      asked.failures += 1;
+      asked.refusedAt = isDenied(failure) ? (asked.refusedAt ?? now) : undefined;
+      const retryAfterMs = failure instanceof ApiFailure ? failure.retryAfterMs : undefined;
+      const waitMs = backoffMs(asked.failures, retry, random, retryAfterMs);
+      // A right that is lacking is not looked for twice a minute on every node.
+      asked.dueAt = now + (asked.isOptional && isDenied(failure) ? refreshMs : waitMs);
+    } else {
+      asked.failures = 0;
+      asked.refusedAt = undefined;
+      asked.dueAt = now + refreshMs * (0.9 + 0.2 * random);
     }
   }
 
@@ -148,6 +185,10 @@ export class Singles {
       }
     }
   }
+}
+
+function unasked(single: Single, isOptional: boolean): Asked {
+  return { single, isOptional, result: undefined, dueAt: 0, failures: 0, refusedAt: undefined };
 }
 
 function isDenied(failure: Failure): boolean {

@@ -2,7 +2,9 @@ import { Failure } from "../errors.ts";
 import type { ApiAnswer, ApiRequest, Connection, Dial } from "./api.ts";
 import { ApiFailure } from "./api-failure.ts";
 import { backoffMs, type Growth } from "./backoff.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, steadyTime } from "./clock.ts";
+import { closeLine, hasRoom, type Line, releasing } from "./line.ts";
+import { Turns } from "./turns.ts";
 
 /** How a request is let through. */
 export interface Ticket {
@@ -10,12 +12,16 @@ export interface Ticket {
   readonly kind: "watch" | "request";
   /** What is asked first when everything is asked anew. */
   readonly urgent: boolean;
+  /** True when it follows on an answer that has just come, as a list's next page: its turn goes on. */
+  readonly continues?: boolean;
 }
 
 /** What those who ask see of the connections. */
 export interface Api {
   /**
    * Sends a request over a connection with room, when its turn has come.
+   *
+   * The stream is given back once the answer's body has ended or `signal` is aborted.
    *
    * @throws {ApiFailure} E_API_UNREACHABLE only when the connection is lost before the answer; what `Dial` throws
    *   only when the connections are impatient; the signal's reason
@@ -30,7 +36,7 @@ export interface ConnectionsOptions {
   readonly attempts: number;
   /** True when many nodes may be starting with this one, as after a power cut. */
   readonly crowded: boolean;
-  /** Over how long what is asked anew after an outage is spread, milliseconds for each watch. */
+  /** Over how long what is asked anew after an outage is spread, milliseconds for each watch; 0 for not at all. */
   readonly spreadMs?: number;
   /** Hears each failure to connect, and each connection. */
   readonly onDial?: (failure: Failure | undefined) => void;
@@ -38,41 +44,32 @@ export interface ConnectionsOptions {
 
 /** Between dials; the most is short, for the first minute of a control plane is when a capture is wanted. */
 const redial: Growth = { firstMs: 1_000, mostMs: 30_000 };
-/** Streams of each connection that no watch may take. */
-const reserved = 4;
-/** Between two watches or lists of one node, milliseconds. */
-const paceMs = 20;
-const urgentSpreadMs = 10_000;
-const mostSpreadMs = 300_000;
-
-interface Line {
-  readonly connection: Connection;
-  open: number;
-  retired: boolean;
-}
-
+/** A connection that was lost sooner counts as a dial that failed: asking at once would be a loop. */
+const steadyMs = 5_000;
 /**
  * As few connections to one apiserver as its stream limit allows: one, unless there are more watches than that.
  *
- * A lost connection is dialled again at once, then with growing waits. **After an outage** (a dial failed, or
- * the node has only just booted) every node's requests come back together, so each waits its random share: urgent
- * ones up to 10 s, others up to `spreadMs` for each watch there was, at most 5 min.
+ * A lost connection is dialled again at once, then with growing waits. When every node's requests may come back
+ * together, each waits for its turn: see `Turns`.
  */
 export class Connections implements Api {
   readonly #options: ConnectionsOptions;
+  readonly #now: () => number;
+  readonly #turns: Turns;
   readonly #lines = new Set<Line>();
-  #dialing: Promise<void> | undefined;
   readonly #closed = new AbortController();
+  #dialing: Promise<void> | undefined;
+  /** Dials in a row that failed, or whose connection was soon lost. */
   #failures = 0;
-  #outage: boolean;
-  /** When the last outage ended. */
-  #backAt = Number.NEGATIVE_INFINITY;
-  #nextStart = 0;
-  #expected = 0;
+  /** No dial before that. */
+  #dialFrom: number;
 
   constructor(options: ConnectionsOptions) {
+    const { clock, crowded, spreadMs } = options;
     this.#options = options;
-    this.#outage = options.crowded;
+    this.#now = steadyTime(clock);
+    this.#turns = new Turns(clock, { crowded, spreadMs });
+    this.#dialFrom = this.#now() + this.#turns.firstDialMs();
   }
 
   /** How many connections are open. */
@@ -82,21 +79,31 @@ export class Connections implements Api {
 
   /** Tells how many watches there are to be, for the spread after an outage. */
   expect(watches: number): void {
-    this.#expected = watches;
+    this.#turns.expect(watches);
   }
 
   async send(request: ApiRequest, ticket: Ticket, signal: AbortSignal): Promise<ApiAnswer> {
     const line = await this.#admit(ticket, signal);
-    let released = false;
+    let isOpen = true;
     const release = (): void => {
-      if (!released) {
-        released = true;
-        line.open -= 1;
+      if (isOpen) {
+        isOpen = false;
+        signal.removeEventListener("abort", release);
+        this.#release(line);
       }
     };
+    // Nobody has to read the body.
+    signal.addEventListener("abort", release, { once: true });
     try {
       const answer = await line.connection.send(request, signal);
-      return { ...answer, body: releasing(answer.body, release) };
+      const isWatch = ticket.kind === "watch" && answer.status === 200;
+      const body = releasing(answer.body, () => {
+        if (isWatch && !signal.aborted && !line.isClosedHere) {
+          this.#turns.watchEnded();
+        }
+        release();
+      });
+      return { ...answer, body };
     } catch (error) {
       release();
       throw error;
@@ -105,8 +112,8 @@ export class Connections implements Api {
 
   /** Ends every connection; the next request dials anew, with the credentials as they are then. */
   reconnect(): void {
-    for (const { connection } of this.#lines) {
-      connection.close();
+    for (const line of this.#lines) {
+      closeLine(line);
     }
   }
 
@@ -119,9 +126,15 @@ export class Connections implements Api {
   /** Waits for a turn and a connection with room, and takes the stream. */
   async #admit(ticket: Ticket, signal: AbortSignal): Promise<Line> {
     const both = AbortSignal.any([signal, this.#closed.signal]);
-    for (;;) {
-      await this.#turn(ticket, both);
-      const line = this.#free(ticket);
+    for (let isDue = ticket.continues === true; ; ) {
+      both.throwIfAborted();
+      if (this.#usable().length === 0) {
+        isDue = false;
+      } else if (!isDue) {
+        await this.#turns.wait(ticket, both);
+        isDue = true;
+      }
+      const line = this.#usable().find((one) => hasRoom(one, ticket.kind));
       if (line !== undefined) {
         line.open += 1;
         return line;
@@ -133,88 +146,83 @@ export class Connections implements Api {
     }
   }
 
-  async #turn({ urgent }: Ticket, signal: AbortSignal): Promise<void> {
-    const { clock, spreadMs = 1_500 } = this.#options;
-    const now = clock.now();
-    const spread = Math.min(spreadMs * Math.max(this.#expected, 1), mostSpreadMs);
-    const left = Math.min(
-      this.#backAt + (urgent ? Math.min(spread, urgentSpreadMs) : spread) - now,
-      spread,
-    );
-    if (left > 0 && this.#lines.size > 0) {
-      await clock.sleep(clock.random() * left, signal);
-    } else if (!urgent) {
-      const start = Math.max(now, Math.min(this.#nextStart, now + mostSpreadMs));
-      this.#nextStart = start + paceMs;
-      if (start > now) {
-        await clock.sleep(start - now, signal);
-      }
-    }
-    signal.throwIfAborted();
-  }
-
-  #free({ kind }: Ticket): Line | undefined {
-    const room = (line: Line) =>
-      line.connection.streamLimit - line.open - (kind === "watch" ? reservedOf(line) : 0);
-    return [...this.#lines].find((line) => !line.retired && room(line) > 0);
+  #usable(): readonly Line[] {
+    return [...this.#lines].filter(({ isRetired }) => !isRetired);
   }
 
   async #dial(): Promise<void> {
     const { dial, clock, attempts, onDial } = this.#options;
+    const { signal } = this.#closed;
     for (let attempt = 1; ; attempt += 1) {
+      const wait = this.#dialFrom - this.#now();
+      if (wait > 0) {
+        await clock.sleep(wait, signal);
+      }
       try {
-        this.#adopt(await dial(this.#closed.signal));
+        const connection = await dial(signal);
+        this.#adopt(connection);
         onDial?.(undefined);
         return;
       } catch (error) {
-        this.#closed.signal.throwIfAborted();
+        signal.throwIfAborted();
         if (!(error instanceof Failure)) {
           throw error;
         }
         onDial?.(error);
-        this.#outage = true;
-        this.#failures += 1;
+        this.#turns.outage();
+        this.#failed(error instanceof ApiFailure ? error.retryAfterMs : undefined);
         const isFinal = error instanceof ApiFailure ? !error.isTransient : true;
         if (attempts !== Number.POSITIVE_INFINITY && (attempt >= attempts || isFinal)) {
           throw error;
         }
-        const asked = error instanceof ApiFailure ? error.retryAfterMs : undefined;
-        await clock.sleep(
-          backoffMs(this.#failures, redial, clock.random(), asked),
-          this.#closed.signal,
-        );
       }
     }
   }
 
-  #adopt(connection: Connection): void {
-    const line: Line = { connection, open: 0, retired: false };
-    this.#lines.add(line);
-    void connection.retired.then(() => {
-      line.retired = true;
-      this.#lines.delete(line);
-    });
-    this.#failures = 0;
-    if (this.#outage) {
-      this.#outage = false;
-      this.#backAt = this.#options.clock.now();
-    }
+  #failed(retryAfterMs?: number): void {
+    this.#failures += 1;
+    const random = this.#options.clock.random();
+    this.#dialFrom = this.#now() + backoffMs(this.#failures, redial, random, retryAfterMs);
   }
-}
 
-function reservedOf({ connection }: Line): number {
-  return Math.min(reserved, Math.floor(connection.streamLimit / 2));
-}
+  #adopt(connection: Connection): void {
+    const since = this.#now();
+    const line: Line = { connection, since, open: 0, isRetired: false, isClosedHere: false };
+    this.#lines.add(line);
+    void connection.retired.then(() => this.#retire(line));
+    if (this.#closed.signal.aborted) {
+      closeLine(line);
+      this.#closed.signal.throwIfAborted();
+    }
+    this.#turns.connected();
+  }
 
-/** The body as it is; `release` is called once it has ended, however it ends. */
-async function* releasing(
-  body: AsyncIterable<Uint8Array>,
-  release: () => void,
-): AsyncGenerator<Uint8Array> {
-  try {
-    yield* body;
-  } finally {
-    release();
+  #retire(line: Line): void {
+    line.isRetired = true;
+    if (!line.isClosedHere) {
+      if (this.#now() - line.since < steadyMs) {
+        this.#failed();
+      } else {
+        this.#failures = 0;
+      }
+    }
+    this.#drop(line);
+  }
+
+  #release(line: Line): void {
+    line.open -= 1;
+    const others = this.#usable().filter((one) => one !== line);
+    // A further connection is kept no longer than it is needed.
+    if (line.open === 0 && others.some((one) => hasRoom(one, "watch"))) {
+      closeLine(line);
+    }
+    this.#drop(line);
+  }
+
+  #drop(line: Line): void {
+    if (line.isRetired && line.open === 0 && this.#lines.delete(line)) {
+      closeLine(line);
+    }
   }
 }
 

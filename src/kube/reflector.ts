@@ -5,8 +5,15 @@ import { ApiFailure, type Asked } from "./api-failure.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Clock } from "./clock.ts";
 import type { Api } from "./connections.ts";
-import { failureOfAnswer, type Kind, listObjects, readText, refuseForeign } from "./request.ts";
-import { readEvents, versionOf } from "./watch-events.ts";
+import {
+  garbage,
+  type Kind,
+  listObjects,
+  type ObjectList,
+  readFailure,
+  refuseForeign,
+} from "./request.ts";
+import { readEvents, versionOf, type WatchEvent } from "./watch-events.ts";
 
 /** A set of objects that is kept up to date: all of a path that a selector chooses. */
 export interface Collection {
@@ -42,8 +49,8 @@ export interface ReflectorOptions {
 
 /** As client-go's reflectors: 0.8 s to 30 s. Source: client-go v0.37.2 `tools/cache/reflector.go`. */
 const growth = { firstMs: 800, mostMs: 30_000 } as const;
-/** A watch that ends sooner, without an event, counts as a failure: asking at once would be a loop. */
-const shortestWatchMs = 1_000;
+/** A watch that ends sooner counts as a failure, whatever it gave: asking at once would be a loop. */
+const steadyMs = 5_000;
 /** How long a watch may last, seconds, and at most twice that: rare, and never together with others. */
 const watchSeconds = 3_600;
 
@@ -60,47 +67,41 @@ export async function reflect(collection: Collection, options: ReflectorOptions)
   let isKnown = false;
   let place = "";
   let failures = 0;
-  const tell = (live: boolean, failure?: Failure) =>
-    onChange({ objects: isKnown ? objects : undefined, live, failure });
+  let continues = false;
+  const tell = (live: boolean, failure?: Failure) => {
+    if (!signal.aborted) {
+      onChange({ objects: isKnown ? objects : undefined, live, failure });
+    }
+  };
 
   while (!signal.aborted) {
+    // However this attempt ends, its stream is given back.
+    const attempt = new AbortController();
+    const attempting = { ...options, signal: AbortSignal.any([signal, attempt.signal]) };
+    const isResume = place !== "";
+    let liveSince = Number.POSITIVE_INFINITY;
+    let failure: Failure | undefined;
     try {
       if (place === "") {
-        const list = await listOf(collection, options);
+        const list = await listOf(collection, continues, attempting);
         objects.clear();
         for (const object of list.items) {
           objects.set(keyOf(object), object);
         }
         isKnown = true;
         place = list.resourceVersion;
+        continues = true;
         tell(false);
       }
-      const asked = askedOf(collection, "watch");
-      const answer = await openWatch(collection, place, options);
-      const startedAt = clock.now();
-      let events = 0;
+      const answer = await openWatch(collection, { place, continues }, attempting);
+      liveSince = clock.now();
       tell(true);
-      for await (const event of readEvents(answer.body, asked)) {
-        events += 1;
-        if (event.kind === "bookmark") {
-          place = event.resourceVersion;
-          continue;
+      for await (const event of readEvents(answer.body, askedOf(collection, "watch"))) {
+        place = placeOf(event, collection);
+        if (event.kind !== "bookmark") {
+          apply(event, objects);
+          tell(true);
         }
-        place = versionOf(event.object, asked);
-        if (event.kind === "present") {
-          objects.set(keyOf(event.object), event.object);
-        } else {
-          objects.delete(keyOf(event.object));
-        }
-        failures = 0;
-        tell(true);
-      }
-      // It ended as all watches do after a while.
-      const wasShort = events === 0 && Math.abs(clock.now() - startedAt) < shortestWatchMs;
-      failures = wasShort ? failures + 1 : 0;
-      tell(false);
-      if (wasShort) {
-        await clock.sleep(backoffMs(failures, growth, clock.random()), signal);
       }
     } catch (error) {
       if (signal.aborted) {
@@ -109,25 +110,55 @@ export async function reflect(collection: Collection, options: ReflectorOptions)
       if (!(error instanceof Failure)) {
         throw error;
       }
-      if (error.code === "E_API_GONE") {
-        place = "";
-      }
+      failure = error;
+    } finally {
+      attempt.abort();
+    }
+    const wasSteady =
+      Math.abs(clock.now() - liveSince) >= steadyMs && liveSince < Number.POSITIVE_INFINITY;
+    if (wasSteady) {
+      failures = 0;
+    }
+    continues = isResume && failure?.code === "E_API_GONE";
+    if (!continues && (!wasSteady || failure !== undefined)) {
       failures += 1;
-      tell(false, error);
-      await pause(failures, error, options);
+    }
+    if (failure?.code === "E_API_GONE") {
+      place = "";
+    } else if (failures > 1) {
+      failure ??= garbage(askedOf(collection, "watch"), "a watch that ends at once");
+    }
+    tell(false, failure);
+    if (!continues) {
+      await pause(failures, failure, options);
     }
   }
 }
 
-/** A lost connection is asked for again at once, the first time; the connections themselves wait. */
+function placeOf(event: WatchEvent, collection: Collection): string {
+  return event.kind === "bookmark"
+    ? event.resourceVersion
+    : versionOf(event.object, askedOf(collection, "watch"));
+}
+
+function apply(
+  { kind, object }: Exclude<WatchEvent, { readonly kind: "bookmark" }>,
+  objects: Map<string, KubernetesObject>,
+): void {
+  if (kind === "present") {
+    objects.set(keyOf(object), object);
+  } else {
+    objects.delete(keyOf(object));
+  }
+}
+
+/** A lost watch is asked for again at once, the first time: turns are given elsewhere. */
 async function pause(
   failures: number,
-  failure: Failure,
+  failure: Failure | undefined,
   { clock, signal }: ReflectorOptions,
 ): Promise<void> {
-  const isFirst = failures === 1;
-  const isLost = failure.code === "E_API_UNREACHABLE" || failure.code === "E_API_GONE";
-  if (isFirst && isLost) {
+  if (failures === 0 || (failures === 1 && failure?.code === "E_API_UNREACHABLE")) {
     return;
   }
   const asked = failure instanceof ApiFailure ? failure.retryAfterMs : undefined;
@@ -140,16 +171,20 @@ async function pause(
   }
 }
 
-function listOf(collection: Collection, { api, clock, signal }: ReflectorOptions) {
+function listOf(
+  collection: Collection,
+  continues: boolean,
+  { api, clock, signal }: ReflectorOptions,
+): Promise<ObjectList> {
   const { path, query, kind, urgent } = collection;
-  const asking = { api, clock, signal, attempts: 1, urgent };
+  const asking = { api, clock, signal, attempts: 1, urgent, continues };
   return listObjects(path, query, kind, askedOf(collection, "list"), asking);
 }
 
 /** The answer of a watch that has begun. */
 async function openWatch(
   collection: Collection,
-  place: string,
+  { place, continues }: { readonly place: string; readonly continues: boolean },
   { api, clock, signal }: ReflectorOptions,
 ): Promise<ApiAnswer> {
   const { path, query, urgent } = collection;
@@ -162,17 +197,13 @@ async function openWatch(
     `timeoutSeconds=${seconds}`,
   ];
   const url = `${path}?${parameters.filter((parameter) => parameter !== "").join("&")}`;
-  const answer = await api.send({ method: "GET", path: url }, { kind: "watch", urgent }, signal);
+  const ticket = { kind: "watch", urgent, continues } as const;
+  const answer = await api.send({ method: "GET", path: url }, ticket, signal);
   const asked = askedOf(collection, "watch");
   if (answer.status !== 200) {
-    throw failureOfAnswer(answer, await readText(answer, asked, 65_536), asked);
+    throw await readFailure(answer, asked);
   }
-  try {
-    refuseForeign(answer, asked);
-  } catch (error) {
-    await readText(answer, asked, 65_536); // gives the stream back
-    throw error;
-  }
+  refuseForeign(answer, asked);
   return answer;
 }
 

@@ -17,6 +17,8 @@ export interface Asking {
   readonly attempts: number;
   /** Asked before what is not urgent, after an outage. */
   readonly urgent?: boolean;
+  /** As a `Ticket`'s. */
+  readonly continues?: boolean;
 }
 
 /** The largest answer that is read, bytes: a list of the most and largest pods is far below. */
@@ -31,19 +33,17 @@ const growth = { firstMs: 500, mostMs: 10_000 } as const;
  * @throws {ApiFailure} E_API_… when it does not succeed; the signal's reason
  */
 export async function askJson(request: ApiRequest, asked: Asked, asking: Asking): Promise<unknown> {
-  const { api, clock, signal, attempts, urgent = false } = asking;
+  const { api, clock, signal, attempts, urgent = false, continues = false } = asking;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const answer = await api.send(request, { kind: "request", urgent }, signal);
+      const ticket = { kind: "request", urgent, continues: continues && attempt === 1 } as const;
+      const answer = await api.send(request, ticket, signal);
       return await readAnswer(answer, asked);
     } catch (error) {
       if (!(error instanceof ApiFailure && error.isTransient && attempt < attempts)) {
         throw error;
       }
-      await clock.sleep(
-        backoffMs(attempt, growth, clock.random(), Math.min(error.retryAfterMs ?? 0, 60_000)),
-        signal,
-      );
+      await clock.sleep(backoffMs(attempt, growth, clock.random(), error.retryAfterMs), signal);
     }
   }
 }
@@ -91,12 +91,16 @@ export async function listObjects(
 ): Promise<ObjectList> {
   const items: KubernetesObject[] = [];
   let limit = `limit=${pageSize}`;
-  for (let token = ""; ; ) {
+  let { continues = false } = asking;
+  for (let token = ""; ; continues = true) {
     const parameters = [query, limit, token === "" ? "" : `continue=${encodeURIComponent(token)}`];
     const url = `${path}?${parameters.filter((parameter) => parameter !== "").join("&")}`;
     let document: unknown;
     try {
-      document = await askJson({ method: "GET", path: url }, asked, asking);
+      document = await askJson({ method: "GET", path: url }, asked, {
+        ...asking,
+        continues,
+      });
     } catch (error) {
       if (error instanceof ApiFailure && error.code === "E_API_GONE" && token !== "") {
         items.length = 0;
@@ -111,6 +115,9 @@ export async function listObjects(
     if (page.next === "") {
       return { items, resourceVersion: page.resourceVersion };
     }
+    if (page.next === token) {
+      throw garbage(asked, "one page again and again");
+    }
     token = page.next;
   }
 }
@@ -124,6 +131,7 @@ function parsePage(document: unknown, kind: Kind, asked: Asked) {
   if (
     list["kind"] !== `${kind.kind}List` ||
     typeof resourceVersion !== "string" ||
+    resourceVersion === "" ||
     typeof next !== "string" ||
     !Array.isArray(items)
   ) {
@@ -154,11 +162,10 @@ export function asObject(value: unknown, asked: Asked): KubernetesObject {
 
 /** The JSON of a 2xx answer. */
 async function readAnswer(answer: ApiAnswer, asked: Asked): Promise<unknown> {
-  const isSuccess = answer.status >= 200 && answer.status < 300;
-  const text = await readText(answer, asked, isSuccess ? bodyLimitBytes : statusLimitBytes);
-  if (!isSuccess) {
-    throw failureOfAnswer(answer, text, asked);
+  if (answer.status < 200 || answer.status >= 300) {
+    throw await readFailure(answer, asked);
   }
+  const text = await readText(answer, asked, bodyLimitBytes);
   refuseForeign(answer, asked);
   try {
     return parseJson(text);
@@ -167,16 +174,27 @@ async function readAnswer(answer: ApiAnswer, asked: Asked): Promise<unknown> {
   }
 }
 
-/** The failure that an answer without success stands for; of its body only Kubernetes' reason is told. */
-export function failureOfAnswer(answer: ApiAnswer, text: string, asked: Asked): ApiFailure {
+/**
+ * The failure that an answer without success stands for; of its body only Kubernetes' reason is told.
+ *
+ * Reads the body, or the start of one that is long; one that is cut short takes nothing from the status.
+ */
+export async function readFailure(answer: ApiAnswer, asked: Asked): Promise<ApiFailure> {
   const { status, headers } = answer;
-  if (status < 400) {
-    return garbage(asked, `HTTP status ${status}`);
+  let text = "";
+  try {
+    text = await readText(answer, asked, statusLimitBytes);
+  } catch (error) {
+    if (!(error instanceof ApiFailure)) {
+      throw error;
+    }
   }
-  return failureOfStatus(status, asked, {
-    reason: reasonOf(text),
-    retryAfter: headers["retry-after"],
-  });
+  return status < 400
+    ? garbage(asked, `HTTP status ${status}`)
+    : failureOfStatus(status, asked, {
+        reason: reasonOf(text),
+        retryAfter: headers["retry-after"],
+      });
 }
 
 /** An answer of something else than an apiserver: a proxy's login page, say. */
@@ -198,11 +216,7 @@ export function garbage({ verb, resource, object }: Asked, found: string): ApiFa
 }
 
 /** The body as text; a body that is too large is as bad as none. */
-export async function readText(
-  { body }: ApiAnswer,
-  asked: Asked,
-  limitBytes: number,
-): Promise<string> {
+async function readText({ body }: ApiAnswer, asked: Asked, limitBytes: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let total = 0;
   for await (const chunk of body) {

@@ -38,8 +38,8 @@ export async function* readEvents(
       }
     }
     if (start < chunk.length) {
-      // A copy: the rest of a line must not keep a large chunk alive.
-      pending.push(chunk.slice(start));
+      // A copy (a Buffer's `slice` is none): the rest of a line must not keep a large chunk alive.
+      pending.push(new Uint8Array(chunk.subarray(start)));
       length += chunk.length - start;
       if (length > lineLimitBytes) {
         throw garbage(asked, `an event of more than ${lineLimitBytes} bytes`);
