@@ -67,8 +67,18 @@ export async function restore(options: RestoreOptions): Promise<ExitStatus> {
   return project(session, options, opened, {
     boot,
     startedMs,
-    staticPodPath,
+    staticPodPath: manifestDirOf(node, opened),
   });
+}
+
+/** A kubelet that is told its manifest directory by a flag only shows it while it runs: when it was captured. */
+function manifestDirOf({ kubelet }: ObservedNode, { checkpoint }: OpenedCheckpoint): string {
+  const captured = checkpoint.metadata.kubelet?.staticPodPath;
+  if (kubelet.namesStaticPodPath || captured === undefined || captured === kubelet.staticPodPath) {
+    return kubelet.staticPodPath;
+  }
+  log(`  manifests in ${captured}, as the kubelet was told when the checkpoint was taken`);
+  return captured;
 }
 
 /** A warm boot must not fail for want of a checkpoint, so that the failure is kept until it matters. */

@@ -7,6 +7,8 @@ import { readSettings } from "./settings-file.ts";
 /** How this node's kubelet is set up, as far as it can be seen. Paths are absolute on the node. */
 export interface KubeletFacts {
   readonly staticPodPath: string;
+  /** False where nothing names it, so that it is the usual place. */
+  readonly namesStaticPodPath: boolean;
   readonly kubeconfigPath: string;
   readonly running: boolean;
   readonly nodeIp: string | undefined;
@@ -34,10 +36,11 @@ export async function observeKubelet(root: string, config: Config): Promise<Kube
     const file = absolute(flags.get("config")) ?? paths.kubeletConfig;
     const read = await readStaticPodPath(root, file);
     warnings.push(...read.warnings);
-    staticPodPath = read.staticPodPath ?? paths.staticPods;
+    staticPodPath = read.staticPodPath;
   }
   return {
-    staticPodPath,
+    staticPodPath: staticPodPath ?? paths.staticPods,
+    namesStaticPodPath: staticPodPath !== undefined,
     kubeconfigPath:
       config.kubeconfig === "auto"
         ? (absolute(flags.get("kubeconfig")) ?? paths.kubeletKubeconfig)

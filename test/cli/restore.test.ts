@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import {
   copyFileSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -418,6 +419,40 @@ function start(node: NodeRoot, words: readonly string[]) {
   });
   return { child, end };
 }
+
+inMemory(
+  "a manifest directory that only the kubelet's flags named is known from the checkpoint",
+  (node) => {
+    const document = JSON.parse(succeed(["show", "web", "--root", node.root, "-o", "json"]).stdout);
+    const items = [document.pod ?? pod(), ...objects().filter(({ kind }) => kind !== "Pod")];
+    const checkpoint = {
+      apiVersion: "blackstart.dev/v1",
+      kind: "Checkpoint",
+      metadata: {
+        node: "n1",
+        capturedAt: new Date().toISOString(),
+        source: "apiserver",
+        kubelet: { staticPodPath: "/var/lib/flag" },
+      },
+      pods: [{ namespace: "kube-system", name: "web" }],
+      unprojectable: [],
+      tokens: [],
+      items,
+    };
+    const file = node.at("in/checkpoint.json");
+    writeFileSync(file, JSON.stringify(checkpoint));
+    mkdirSync(node.at("var/lib/flag"), { mode: 0o755 });
+    succeed(["restore", "--force", "--from", file, "--root", node.root]);
+    assert.deepEqual(readdirSync(node.at("var/lib/flag")), [podLink]);
+    assert.deepEqual(shown(node), []);
+
+    cutPower(node);
+    const settings = "staticPodPath: /etc/kubernetes/manifests\n";
+    writeFileSync(node.at("etc/blackstart/config.yaml"), `swap: allow\n${settings}`);
+    succeed(["restore", "--force", "--from", file, "--root", node.root]);
+    assert.deepEqual(shown(node), [podLink], "the configuration wins");
+  },
+);
 
 test("an empty store is told before a missing key: a first boot is no failure", () => {
   using node = bareNode();

@@ -152,6 +152,7 @@ test("the running kubelet's command line is read, only when root is /", async ()
       running: true,
       nodeIp: "10.0.0.1",
       hostnameOverride: "n",
+      namesStaticPodPath: true,
     });
     await inRoot(undefined, async (root) => {
       assert.equal((await observeKubelet(root, defaultConfig)).running, false);
