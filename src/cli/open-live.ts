@@ -56,7 +56,7 @@ export async function openLive(
       if (patient && failure !== undefined && failure.message !== down) {
         log(`${failure.code}: ${failure.message}`, "warning");
       }
-      if (failure === undefined) {
+      if (failure === undefined && (patient || session.verbose)) {
         log(`capture: connected to ${credentials.server}`);
       }
       down = failure?.message ?? "";

@@ -423,8 +423,7 @@ function start(node: NodeRoot, words: readonly string[]) {
 inMemory(
   "a manifest directory that only the kubelet's flags named is known from the checkpoint",
   (node) => {
-    const document = JSON.parse(succeed(["show", "web", "--root", node.root, "-o", "json"]).stdout);
-    const items = [document.pod ?? pod(), ...objects().filter(({ kind }) => kind !== "Pod")];
+    const items = objects();
     const checkpoint = {
       apiVersion: "blackstart.dev/v1",
       kind: "Checkpoint",
