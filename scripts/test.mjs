@@ -52,8 +52,8 @@ export async function runFiles(files, deadlineMs, atOnce) {
       console.log(
         `${result.failed > 0 ? "FAIL" : "ok  "} ${file} (${result.passed}, ${seconds} s)`,
       );
-      if (result.failed > 0) {
-        console.log(result.output);
+      for (const line of result.failed > 0 ? [result.output] : result.notes) {
+        console.log(line);
       }
     }
   };

@@ -7,6 +7,7 @@ import { cleanEnvironment, pinnedNode, repository } from "../install.mjs";
  * @property {number} passed
  * @property {number} failed
  * @property {readonly string[]} skipped  a line for each thing that was not tested
+ * @property {readonly string[]} notes  what it measured: its lines that begin with "# "
  * @property {string} output
  * @property {number} ms
  */
@@ -80,6 +81,7 @@ export function judge(output, code, complaints = []) {
     passed: passed ?? 0,
     failed,
     skipped: [...lines, ...Array.from({ length: silent }, () => "SKIPPED a test, by test.skip")],
+    notes: [...output.matchAll(/^# .*$/gm)].map(([line]) => line),
     output: [output.trimEnd(), ...found].join("\n"),
   };
 }

@@ -82,6 +82,12 @@ for (const { name, body, passed, failed, skipped = [] } of cases) {
   });
 }
 
+runner("what a test measured is told", async () => {
+  const says = `t("measures", () => { console.log("\\n# 3 requests"); console.log("no # 4"); });\n`;
+  const result = await runText(`${head}${says}t.run();`);
+  assert.deepEqual(result.notes, ["# 3 requests"], result.output);
+});
+
 runner("what a test file leaves running does not outlive it", async () => {
   const started = performance.now();
   const result = await runText(
