@@ -139,7 +139,8 @@ function connectionOver(
 
   return {
     get streamLimit() {
-      return Math.max(1, live.http2.remoteSettings.maxConcurrentStreams ?? defaultStreamLimit);
+      const limit = live.http2.remoteSettings.maxConcurrentStreams ?? unlimited;
+      return limit === unlimited ? defaultStreamLimit : Math.max(1, limit);
     },
     send,
     retired: live.retired,
@@ -147,5 +148,7 @@ function connectionOver(
   };
 }
 
-/** Of a server that sets none. Source: RFC 9113 §6.5.2 leaves it open; this is Go's client's own. */
+/** What Node gives for a server that sets no limit. */
+const unlimited = 2 ** 32 - 1;
+/** Taken for such a server, as Go's client does. Source: Go 1.26 `net/http/h2_bundle.go: http2defaultMaxConcurrentStreams`. */
 const defaultStreamLimit = 1_000;

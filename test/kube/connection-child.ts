@@ -1,8 +1,8 @@
 // Run by connection.test.ts: opens a connection and a watch, closes, and tells how long the process lives on.
 import { writeSync } from "node:fs";
-import { connectionLimits, dialHttp2 } from "../../src/kube/connection.ts";
+import { dialHttp2 } from "../../src/kube/connection.ts";
 
-const signal = new AbortController().signal;
+const { signal } = new AbortController();
 const connection = await dialHttp2(
   {
     server: `https://127.0.0.1:${process.env["PORT"]}`,
@@ -12,13 +12,11 @@ const connection = await dialHttp2(
     authorization: undefined,
   },
   signal,
-  connectionLimits,
 );
 await connection.send({ method: "GET", path: "/" }, signal);
+await connection.retired;
 writeSync(1, "open\n");
 await new Promise((resolve) => setTimeout(resolve, 100));
-void connection.send({ method: "GET", path: "/" }, signal).catch(() => undefined);
-await new Promise((resolve) => setTimeout(resolve, 20));
 const closedAtMs = performance.now();
 connection.close();
 process.once("exit", () => {

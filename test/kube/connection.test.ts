@@ -530,6 +530,12 @@ test("a server that has gone without a word fails every open answer after an una
   await soon(connection.retired);
 });
 
+test("a server that sets no stream limit is asked for no more than a thousand", async () => {
+  await using server = await serveFrames(good, () => undefined);
+  using connection = await opened(server.port);
+  assert.equal(connection.streamLimit, 1_000);
+});
+
 test("the stream limit is the server's, as it is now; a request beyond it waits", async () => {
   const waiting: ServerHttp2Stream[] = [];
   await using server = await serveHttp2(good, (stream) => waiting.push(stream), {
@@ -581,6 +587,8 @@ test("after close() nothing is left that keeps a process alive", async () => {
   await using server = await serveHttp2(good, (stream) => {
     stream.respond({ ":status": 200 });
     stream.write("begin ");
+    // From then on Node itself would wait for the other side to close.
+    server.sessions[0]?.goaway(0);
   });
   await using relay = await relayTo(server.port);
   const child = spawn(

@@ -32,6 +32,12 @@ const clusterAt = (port: number): object => ({
 });
 const rotating = { "client-certificate": current, "client-key": current };
 
+const whole: Readonly<Record<string, string>> = {
+  [path]: kubeconfigOf(clusterAt(1), rotating),
+  "/etc/kubernetes/pki/ca.crt": ca.certPem,
+  [current]: pemOf(one),
+};
+
 /** Dials, asks once, and closes. */
 async function askWith(credentials: Credentials): Promise<void> {
   const connection = await credentials.dial(never);
@@ -87,6 +93,16 @@ test("a CA or a kubeconfig that is replaced counts as changed, the same bytes in
     files.write(changed, changed === current ? pemOf(one) : text);
     assert.equal(credentials.changed(), true);
   }
+});
+
+test("a file that the kubeconfig no longer names does not count", async () => {
+  using files = credentialRoot(whole);
+  const credentials = await readCredentials(files.root, path, setClock());
+  files.write(path, kubeconfigOf(clusterAt(1), { token: "t-1" }));
+  assert.equal(credentials.changed(), true);
+  await rejects(() => credentials.dial(never), "E_API_UNREACHABLE");
+  files.remove(current);
+  assert.equal(credentials.changed(), false);
 });
 
 test("a certificate and a key that are just being replaced are read again a moment later", async () => {
@@ -148,6 +164,7 @@ test("a token file is read again after 10 s without a new connection, and wins o
   try {
     await ask(connection);
     files.write("/etc/kubernetes/token", "t-1\n");
+    clock.set(start + 9_999);
     await ask(connection);
     clock.set(start + 10_000);
     await ask(connection);
@@ -216,11 +233,6 @@ for (const { name, from, to, says } of dead) {
   });
 }
 
-const whole: Readonly<Record<string, string>> = {
-  [path]: kubeconfigOf(clusterAt(1), rotating),
-  "/etc/kubernetes/pki/ca.crt": ca.certPem,
-  [current]: pemOf(one),
-};
 const withUser = (user: object) => kubeconfigOf(clusterAt(1), user);
 const unusable: readonly { name: string; files: Record<string, string>; where: RegExp }[] = [
   { name: "no kubeconfig", files: { [path]: "" }, where: /current-context/ },

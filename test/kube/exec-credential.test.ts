@@ -127,13 +127,16 @@ test("YAML is taken too", async () => {
 test("a name is looked up in PATH, a folder that is relative does not count", async () => {
   using root = rootPrinting(answer({ token: "t-1" }));
   const before = process.env["PATH"];
+  const folder = process.cwd();
   try {
     process.env["PATH"] = `${join(root.root, "bin")}:${before}`;
     assert.equal((await source(root, { command: "login" }).get(never)).token, "t-1");
-    process.env["PATH"] = "bin";
+    process.env["PATH"] = `bin:${before}`;
+    process.chdir(root.root);
     await rejects(() => source(root, { command: "login" }).get(never), "E_EXEC_PLUGIN");
   } finally {
     process.env["PATH"] = before;
+    process.chdir(folder);
   }
 });
 
