@@ -73,6 +73,7 @@ const answers = [
     "a.b.c",
     "a.b",
     "a.b.c.d",
+    `${jwt({ iat: 1, exp: 2 })}.d`,
     `a.${Buffer.from("null").toString("base64url")}.c`,
     `a.${Buffer.from("[1]").toString("base64url")}.c`,
     jwt({ iat: "1", exp: "2" }),
