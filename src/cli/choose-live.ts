@@ -1,8 +1,7 @@
 import type { View } from "../capture/follower.ts";
 import { gatherEach } from "../capture/gather-each.ts";
 import { selectEach } from "../capture/live-selection.ts";
-import { keyOf } from "../capture/needs.ts";
-import { referencesOf } from "../capture/references.ts";
+import { keyOf, needsOf } from "../capture/needs.ts";
 import {
   type Awaited,
   awaitedWorkloads,
@@ -59,7 +58,7 @@ export function chooseLive(
   const { whole, broken } = gatherEach(selected, objects, node);
   const skipped = broken.map(({ pod, failure }): Skip & { readonly pod: Pod } => {
     const { namespace = "default", name } = pod.metadata;
-    const { code, message } = refusalOf(pod, refused) ?? failure;
+    const { code, message } = refusalOf(pod, objects, refused) ?? failure;
     return { pod, namespace, name, code, message };
   });
   for (const { pod, code, message } of skipped) {
@@ -83,9 +82,11 @@ export function chooseLive(
 }
 
 /** Why the apiserver does not show what a pod refers to, where that is why it is missing. */
-function refusalOf(pod: Pod, refused: ReadonlyMap<string, Failure>): Failure | undefined {
-  return referencesOf(pod)
-    .map((reference) => refused.get(keyOf(reference)))
+function refusalOf(pod: Pod, objects: View["objects"], refused: View["refused"]) {
+  // A volume is named by its claim, not by the pod.
+  const { watched, fetched } = needsOf([pod], objects);
+  return [...watched, ...fetched]
+    .map((need) => refused.get(keyOf(need)))
     .find((failure) => failure !== undefined);
 }
 

@@ -53,7 +53,11 @@ export function connectApi(url: string, { ca, client, isVerified }: ApiTls): Api
       new Promise((resolve, reject) => {
         const content = typeof body === "string" ? body : JSON.stringify(body);
         const patch = method === "PATCH" ? "application/merge-patch+json" : "application/json";
-        const headers = content === undefined ? {} : { "content-type": patch };
+        // Node gives a DELETE neither a length nor chunks by itself.
+        const headers =
+          content === undefined
+            ? {}
+            : { "content-type": patch, "content-length": Buffer.byteLength(content) };
         const sent = request(`${url}${path}`, { method, agent, headers, timeout: deadlineMs });
         sent.once("error", reject);
         sent.once("timeout", () => sent.destroy(new Error(`${method} ${path}: no answer`)));
