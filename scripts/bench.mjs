@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { measureMemory, timeSubjects } from "./bench/measure.mjs";
 import { writeObjects } from "./bench/objects.mjs";
+import { measureWatch } from "./bench/watch.mjs";
 import { buildIfStale } from "./build.mjs";
 import { injectBlob, makeBlob, stripNode } from "./executable/sea.mjs";
 import { cleanEnvironment, ensureInstalled, hostArch, pinnedNode } from "./install.mjs";
@@ -28,12 +29,13 @@ const factors = [1, 10, 100];
  * An executable made like ours whose main script is empty: what any start costs.
  *
  * @param {string} dir
+ * @param {string} [script]  in place of the empty one
  * @returns {string}
  */
-function buildEmpty(dir) {
+function buildEmpty(dir, script = "") {
   const parts = join(dir, "parts");
-  mkdirSync(parts);
-  writeFileSync(join(parts, "loader.cjs"), "");
+  mkdirSync(parts, { recursive: true });
+  writeFileSync(join(parts, "loader.cjs"), script);
   const executable = join(dir, "empty");
   stripNode(pinnedNode(), hostArch(), executable);
   injectBlob(executable, makeBlob(parts, pinnedNode()));
@@ -135,6 +137,20 @@ async function bench({ runs, measuresXz }) {
       );
       row("  of it anonymous", `+${(anonymous - bare.anonymous).toFixed(1)} MB`);
     }
+
+    const watch = await measureWatch({
+      blackstart,
+      waiting: buildEmpty(join(dir, "waiting"), "setInterval(() => {}, 2 ** 30);"),
+      dir,
+      quietSeconds: 30,
+    });
+    row("capture --watch at rest, 30 pods and 200 objects", `${watch.rest.total.toFixed(1)} MB`);
+    const above = (/** @type {{total: number}} */ { total }) =>
+      `+${(total - watch.bare.total).toFixed(1)} MB`;
+    row("  against an executable that only waits", above(watch.rest), "at most +20 MB");
+    row("  after 1,000 changes", above(watch.thousand));
+    row("  after 10,000 changes", above(watch.tenThousand), "as after 1,000");
+    row("  CPU time at rest", `${(watch.cpuMs / watch.cpuSeconds / 10).toFixed(2)} %`, "0");
 
     row("executable", `${(statSync(blackstart).size / 1e6).toFixed(1)} MB`, "at most 115 MB");
     if (measuresXz) {

@@ -47,10 +47,19 @@ export function planCapture(
   const plan = planRestore(whole, options);
   const left = [...skipped, ...plan.skipped];
   if (plan.pods.length === 0 && left.length > 0) {
+    const [first] = left;
+    const others = left
+      .slice(1, 6)
+      .map(({ namespace, name, code }) => `${namespace}/${name} ${code}`);
+    const more = left.length > 6 ? [`${left.length - 6} more`] : [];
     throw new Failure("E_SUSPICIOUS_EMPTY", {
       what: "none of the selected pods can be projected, so no generation is made",
-      found: left.map(({ namespace, name, code }) => `${namespace}/${name} ${code}`).join(", "),
-      next: "`blackstart render` tells the reasons",
+      found: [
+        `${first?.namespace}/${first?.name} ${first?.code}: ${first?.message.replace(/\.$/, "")}`,
+        ...others,
+        ...more,
+      ].join("; "),
+      next: "Mend the first, and run it again",
     });
   }
   const projectable = new Set(plan.pods.map(({ namespace, name }) => `${namespace}/${name}`));

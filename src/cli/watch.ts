@@ -4,6 +4,7 @@ import { Minting } from "../capture/minting.ts";
 import { namesOf, patienceMs } from "../capture/replacement.ts";
 import { Exit, Failure } from "../errors.ts";
 import { log, logWarning } from "../host/log.ts";
+import { preferSmall } from "../host/memory.ts";
 import type { Clock } from "../kube/clock.ts";
 import { describeDuration } from "../model/clock.ts";
 import type { CaptureSetup } from "./capture-setup.ts";
@@ -13,6 +14,7 @@ import { type Assessment, LiveCapture } from "./live-capture.ts";
 import { readNewest } from "./newest-generation.ts";
 import { checkClock, type Live, openLive, refuseProjected } from "./open-live.ts";
 import { count, size } from "./table.ts";
+import { Tidying } from "./tidying.ts";
 
 /** How often what cannot be watched is looked at: rotated credentials, pods of ours, the clock. */
 const lookMs = 30_000;
@@ -34,12 +36,14 @@ export class Watch {
   #awaitedSinceMs: number | undefined;
   #pendingSinceMs: number | undefined;
   #isClockTrusted = false;
+  readonly #tidying: Tidying;
 
   constructor(setup: CaptureSetup, clock: Clock, signal: AbortSignal) {
     this.#setup = setup;
     this.#clock = clock;
     this.#signal = signal;
     this.#changes = new Changes(clock, signal);
+    this.#tidying = new Tidying(clock);
   }
 
   /** Runs until the signal is aborted. */
@@ -48,19 +52,15 @@ export class Watch {
     if (live === undefined) {
       return;
     }
-    const { session, selection, key, recipients, allowEmpty, node: _named } = this.#setup;
+    const { session, key } = this.#setup;
     const { api, connections, node, kubelet } = live;
     try {
-      live.warnings.forEach(logWarning);
       const { newest, checkpoint, warnings } = readNewest(session.storeDir, key.ring, node);
-      warnings.forEach(logWarning);
+      [...live.warnings, ...warnings].forEach(logWarning);
       const asking = { api, clock: this.#clock, signal: this.#signal };
       const minting = new Minting({ ...asking, attempts: 1 }, checkpoint);
-      const capture = new LiveCapture(
-        { session, node, selection, kubelet, ring: key.ring, recipients, allowEmpty },
-        minting,
-        newest,
-      );
+      const setup = { ...this.#setup, node, kubelet, ring: key.ring };
+      const capture = new LiveCapture(setup, minting, newest);
       this.#lastCommitMs = newest?.capturedAt.getTime();
       this.#halfLifeMs = minting.halfLifeMs;
       this.#changes.note();
@@ -71,10 +71,12 @@ export class Watch {
         onChange: () => this.#changes.note(),
         onWatches: (watches) => connections.expect(watches),
       });
+      preferSmall();
       log(`capture: following the pods of node ${node}`);
       while (!this.#signal.aborted) {
         const dueMs = await this.#attempt(() => this.#step(live, follower, capture, minting));
-        await this.#changes.rest(Math.min(dueMs, this.#clock.now() + lookMs));
+        const tidyMs = this.#tidying.run();
+        await this.#changes.rest(Math.min(dueMs, tidyMs, this.#clock.now() + lookMs));
       }
     } finally {
       connections.close();
@@ -121,21 +123,22 @@ export class Watch {
     if ((minting.dueAt ?? Number.POSITIVE_INFINITY) <= now) {
       this.#changes.since(now);
     }
-    const settledAt = () => capture.settle(view, new Date(this.#clock.now()));
+    const settle = () => capture.settle(view, new Date(this.#clock.now()));
     const quiet = nextCommit(this.#facts({ lastCommitMs: undefined, tokensOnly: false }));
     if (quiet.kind === "at") {
       return quiet.ms;
     }
     if (quiet.kind === "idle") {
-      return this.#settled(settledAt(), capture, minting);
+      return this.#settled(settle(), capture, minting);
     }
+    this.#tidying.note(false);
     const assessment = await capture.assess(view, new Date(now));
     this.#say("");
     switch (assessment.kind) {
       case "unchanged":
         this.#changes.done();
         this.#awaitedSinceMs = undefined;
-        return this.#settled(settledAt(), capture, minting);
+        return this.#settled(settle(), capture, minting);
       case "awaiting": {
         this.#awaitedSinceMs ??= now;
         const untilMs = this.#awaitedSinceMs + patienceMs(assessment.workloads);
@@ -170,6 +173,7 @@ export class Watch {
     const { checkpoint, plan } = assessment.change;
     const tookMs = this.#clock.now() - sinceMs;
     this.#lastCommitMs = this.#clock.now();
+    this.#tidying.note(true);
     this.#halfLifeMs = minting.halfLifeMs;
     log(
       `capture: generation ${recorded.generation}: ${count(checkpoint.pods.length, "pod")}, ${count(checkpoint.items.length, "object")}, ${count(checkpoint.tokens.length, "token")}, ${size(recorded.sizeBytes)}${tokensOnly ? ", new tokens" : ""}; ${describeDuration(tookMs)} after the change`,
