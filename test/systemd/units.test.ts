@@ -21,21 +21,24 @@ const unitNames = readdirSync(systemd).filter((name) => /\.(service|mount|timer)
 const services = unitNames.filter((name) => name.endsWith(".service"));
 /** What the kubelet waits for. */
 const beforeKubelet = ["blackstart-key.service", "blackstart-restore.service"];
+const captures = ["blackstart-capture.service", "blackstart-capture-once.service"];
 /** The highest exposure of a service, times ten. */
-const threshold = 18;
+const thresholdOf = (service: string) => (captures.includes(service) ? 15 : 18);
 
 /** A tree that holds the units and a stand-in executable, for `systemd-analyze --root`. */
 function withRoot(run: (root: string) => void, files: Readonly<Record<string, string>> = {}): void {
   const root = mkdtempSync(join(tmpdir(), "blackstart-units-"));
   try {
     const units = join(root, "usr/lib/systemd/system");
-    for (const dir of [units, join(root, "usr/bin"), join(root, "etc/systemd/system")]) {
-      mkdirSync(dir, { recursive: true });
+    for (const dir of ["usr/lib/systemd/system", "usr/bin", "bin", "etc/systemd/system"]) {
+      mkdirSync(join(root, dir), { recursive: true });
     }
     for (const name of unitNames) {
       cpSync(join(systemd, name), join(units, name));
     }
-    writeFileSync(join(root, "usr/bin/blackstart"), "#!/bin/sh\n", { mode: 0o755 });
+    for (const program of ["usr/bin/blackstart", "bin/sh"]) {
+      writeFileSync(join(root, program), "#!/bin/sh\n", { mode: 0o755 });
+    }
     for (const [path, text] of Object.entries(files)) {
       writeFileSync(join(root, path), text, { mode: 0o755 });
     }
@@ -80,6 +83,7 @@ if (spawnSync("systemd-analyze", ["--version"]).error === undefined) {
   });
 
   for (const name of services) {
+    const threshold = thresholdOf(name);
     systemdUnits(`the exposure of ${name} is at most ${threshold / 10}`, () => {
       const file = join(systemd, name);
       const { status, output } = analyze(
@@ -153,6 +157,80 @@ systemdUnits("an empty store is a success", () => {
   assert.deepEqual(words("blackstart-restore.service", "SuccessExitStatus"), ["66"]);
 });
 
+systemdUnits(
+  "capture starts after the kubelet and what a boot restores, and nothing waits for it",
+  () => {
+    for (const unit of captures) {
+      assert.deepEqual(words(unit, "Before"), [], unit);
+      for (const former of [
+        "kubelet",
+        "blackstart-key",
+        "blackstart-restore",
+        "blackstart-settle",
+      ]) {
+        assert.ok(words(unit, "After").includes(`${former}.service`), `${unit}: ${former}`);
+      }
+    }
+  },
+);
+
+systemdUnits("both ways to capture may do the same", () => {
+  const [resident, once] = captures.map((unit) => {
+    const text = readFileSync(join(systemd, unit), "utf8");
+    return text.slice(text.indexOf("\nEnvironment=BOOT_ID"), text.indexOf("\n[Install]")).trim();
+  });
+  assert.ok(resident?.includes("\nMemoryMax="));
+  assert.equal(once, resident);
+});
+
+systemdUnits("capture has no capability and writes to the store and its lock only", () => {
+  for (const unit of captures) {
+    assert.deepEqual(words(unit, "CapabilityBoundingSet"), [""], unit);
+    assert.deepEqual(
+      words(unit, "ReadWritePaths"),
+      ["-/run/blackstart", "-/var/lib/blackstart"],
+      unit,
+    );
+  }
+});
+
+systemdUnits("capture that is over tries again for ever, but for a wrong command line", () => {
+  assert.deepEqual(words("blackstart-capture.service", "Restart"), ["on-failure"]);
+  assert.deepEqual(words("blackstart-capture.service", "StartLimitIntervalSec"), ["0"]);
+  assert.deepEqual(words("blackstart-capture.service", "RestartPreventExitStatus"), ["64"]);
+});
+
+systemdUnits("a capture that cannot be now is a success of the timer's unit", async () => {
+  const { failureExit } = await import("../../src/errors.ts");
+  const [status] = words("blackstart-capture-once.service", "SuccessExitStatus");
+  for (const code of ["E_PROJECTED", "E_CLOCK", "E_LOCKED"] as const) {
+    assert.equal(failureExit[code], Number(status), code);
+  }
+});
+
+systemdUnits("the timer's unit may run for as long as a capture waits for a new pod", async () => {
+  const { patienceMs } = await import("../../src/capture/replacement.ts");
+  const longest = patienceMs([{ workload: "w", isEnding: true }]);
+  const [limit] = words("blackstart-capture-once.service", "TimeoutStartSec");
+  assert.equal(limit, "15min");
+  assert.ok(15 * 60_000 > longest + 60_000);
+});
+
+systemdUnits("the timer starts the unit that captures once, which exists", () => {
+  const [unit = ""] = words("blackstart-capture.timer", "Unit");
+  assert.ok(captures.includes(unit) && services.includes(unit), unit);
+});
+
+systemdUnits("the preset decides on every unit that can be enabled", () => {
+  const installable = unitNames.filter((name) => words(name, "WantedBy").length > 0);
+  const preset = readFileSync(join(systemd, "blackstart.preset"), "utf8")
+    .split("\n")
+    .filter((line) => line !== "" && !line.startsWith("#"));
+  assert.deepEqual(preset.map((line) => line.split(" ")[1]).sort(), installable.sort());
+  assert.ok(preset.includes("enable blackstart-capture.service"));
+  assert.ok(preset.includes("disable blackstart-capture.timer"));
+});
+
 systemdUnits("no service inherits a variable that loads code or changes trust", () => {
   for (const unit of services) {
     const unset = new Set(words(unit, "UnsetEnvironment"));
@@ -182,6 +260,13 @@ systemdUnits("the memory is never a plain tmpfs, and scripts in it may be run", 
   assert.ok(options.includes("noswap"));
   assert.ok(!options.includes("noexec"));
   assert.deepEqual(words("run-blackstart.mount", "Type"), ["tmpfs,ramfs"]);
+});
+
+systemdUnits("all that use the network may use the same addresses", () => {
+  const allowed = words("blackstart-restore.service", "IPAddressAllow");
+  for (const unit of [...captures, "blackstart-settle.service"]) {
+    assert.deepEqual(words(unit, "IPAddressAllow"), allowed, unit);
+  }
 });
 
 systemdUnits("restore may use every unicast address and no other", async () => {
