@@ -1,7 +1,8 @@
 import type { Failure } from "../errors.ts";
 import { ApiFailure } from "../kube/api-failure.ts";
+import { listObjects } from "../kube/list.ts";
 import type { Collection } from "../kube/reflector.ts";
-import { type Asking, listObjects } from "../kube/request.ts";
+import type { Asking } from "../kube/request.ts";
 import type { KubernetesObject, Pod } from "../model/kubernetes.ts";
 import type { View } from "./follower.ts";
 import { keyOf, type Need, needsOf } from "./needs.ts";

@@ -1,6 +1,6 @@
 import type { Asked } from "../kube/api-failure.ts";
+import type { Kind } from "../kube/list.ts";
 import type { Collection } from "../kube/reflector.ts";
-import type { Kind } from "../kube/request.ts";
 import type { Need } from "./needs.ts";
 
 /** Plural names, as in paths and in RBAC. */

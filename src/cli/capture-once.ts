@@ -16,6 +16,8 @@ import { checkClock, openLive, refuseProjected } from "./open-live.ts";
 import { count } from "./table.ts";
 
 const lookMs = 2_000;
+/** When the first look takes longer, whoever waits is told for what. */
+const sayMs = 4_000;
 
 /**
  * Captures once from the apiserver, with the kubelet's credentials: read, choose, mint, plan, compare, commit.
@@ -27,9 +29,10 @@ export async function captureOnce(setup: CaptureSetup): Promise<CaptureReport> {
   const { session, selection, key, recipients, node: named, allowEmpty } = setup;
   const { ring } = key;
   const live = await openLive(session, { node: named, patient: false });
-  const { api, connections, node, kubelet } = live;
+  const { api, connections, credentials, node, kubelet } = live;
   const clock = systemClock;
   const { signal } = new AbortController();
+  const waiting = setTimeout(() => log(`capture: waiting for ${credentials.server}`), sayMs);
   try {
     refuseProjected(session, kubelet.staticPodPath);
     const reading = readNewest(session.storeDir, ring, node);
@@ -43,6 +46,7 @@ export async function captureOnce(setup: CaptureSetup): Promise<CaptureReport> {
     const look = () => viewOnce(node, (pods) => capture.select(pods), asking);
 
     let view: View = await look();
+    clearTimeout(waiting);
     const warnings = checkClock(new Date(), {
       skewMs: live.skewMs(),
       capturedAt: reading.newest?.capturedAt,
@@ -96,6 +100,7 @@ export async function captureOnce(setup: CaptureSetup): Promise<CaptureReport> {
       ],
     };
   } finally {
+    clearTimeout(waiting);
     connections.close();
   }
 }

@@ -49,7 +49,8 @@ export async function openLive(
   const connections = new Connections({
     dial: credentials.dial,
     clock: systemClock,
-    attempts: patient ? Number.POSITIVE_INFINITY : 3,
+    // Whoever is in a hurry tries anew with each request.
+    attempts: patient ? Number.POSITIVE_INFINITY : 1,
     crowded: patient && uptime() < recentBootSeconds,
     onDial: (failure) => {
       // Said once for each reason, however long it lasts.

@@ -62,8 +62,8 @@ export function failureOfStatus(
   const { verb, resource, object } = asked;
   const what = `the apiserver did not ${verb} ${resource} ${object}`;
   const word = reason !== undefined && /^[A-Za-z]{1,60}$/.test(reason) ? ` ${reason}` : "";
-  const found = `${status}${word}`;
   const seconds = /^\d{1,6}$/.test(retryAfter ?? "") ? Number(retryAfter) : undefined;
+  const found = `${status}${word}${seconds === undefined ? "" : `, to be asked again in ${seconds} s`}`;
   const options = {
     status,
     ...(seconds === undefined ? {} : { retryAfterMs: seconds * 1_000 }),
@@ -79,7 +79,12 @@ export function failureOfStatus(
     case 403:
       return fail("E_API_FORBIDDEN", forbiddenNext(asked));
     case 404:
-      return fail("E_API_NOT_FOUND", "Create it, or take the reference out of the pod");
+      return fail(
+        "E_API_NOT_FOUND",
+        verb === "list" || verb === "watch"
+          ? "See whether the kubeconfig's server is an apiserver, with no path too many"
+          : "Create it, or take the reference out of the pod",
+      );
     case 410:
       return fail("E_API_GONE", "Run it again: the list has moved on");
     case 429:

@@ -5,14 +5,8 @@ import { ApiFailure, type Asked } from "./api-failure.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Clock } from "./clock.ts";
 import type { Api } from "./connections.ts";
-import {
-  garbage,
-  type Kind,
-  listObjects,
-  type ObjectList,
-  readFailure,
-  refuseForeign,
-} from "./request.ts";
+import { type Kind, listObjects, type ObjectList } from "./list.ts";
+import { garbage, readFailure, refuseForeign } from "./request.ts";
 import { readEvents, versionOf, type WatchEvent } from "./watch-events.ts";
 
 /** A set of objects that is kept up to date: all of a path that a selector chooses. */

@@ -5,7 +5,7 @@ import { parseObject } from "../model/parse-object.ts";
 import type { ApiAnswer, ApiRequest } from "./api.ts";
 import { ApiFailure, type Asked, failureOfStatus } from "./api-failure.ts";
 import { backoffMs } from "./backoff.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, steadyTime } from "./clock.ts";
 import type { Api } from "./connections.ts";
 
 /** What a request needs besides itself. */
@@ -26,25 +26,57 @@ const bodyLimitBytes = 64 * 1_048_576;
 /** Of an answer that is no success, only Kubernetes' Status is read. */
 const statusLimitBytes = 65_536;
 const growth = { firstMs: 500, mostMs: 10_000 } as const;
+/** Nothing is tried again later than that after the first try, milliseconds: somebody may be waiting for it. */
+const retryWithinMs = 10_000;
+/**
+ * How long the body of an answer may take, milliseconds. An apiserver gives itself a minute for the whole answer.
+ *
+ * Source: k8s.io/apiserver v0.37.2 `pkg/server/config.go: NewConfig, RequestTimeout`.
+ */
+const bodyMs = 45_000;
 
 /**
- * Asks and takes the JSON of the answer, trying again what may pass (no connection, 429, 5xx, garbage).
+ * Asks and takes the JSON of the answer, trying again what may soon pass (no connection, 429, 5xx, garbage).
  *
  * @throws {ApiFailure} E_API_… when it does not succeed; the signal's reason
  */
 export async function askJson(request: ApiRequest, asked: Asked, asking: Asking): Promise<unknown> {
-  const { api, clock, signal, attempts, urgent = false, continues = false } = asking;
+  const { clock, signal, attempts, continues = false } = asking;
+  const now = steadyTime(clock);
+  const lastMs = now() + retryWithinMs;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const ticket = { kind: "request", urgent, continues: continues && attempt === 1 } as const;
-      const answer = await api.send(request, ticket, signal);
-      return await readAnswer(answer, asked);
+      return await askOnce(request, asked, { ...asking, continues: continues && attempt === 1 });
     } catch (error) {
       if (!(error instanceof ApiFailure && error.isTransient && attempt < attempts)) {
         throw error;
       }
-      await clock.sleep(backoffMs(attempt, growth, clock.random(), error.retryAfterMs), signal);
+      const waitMs = backoffMs(attempt, growth, clock.random(), error.retryAfterMs);
+      if (now() + waitMs >= lastMs) {
+        throw error;
+      }
+      await clock.sleep(waitMs, signal);
     }
+  }
+}
+
+async function askOnce(
+  request: ApiRequest,
+  asked: Asked,
+  { api, clock, signal, urgent = false, continues = false }: Asking,
+): Promise<unknown> {
+  const late = new AbortController();
+  const done = new AbortController();
+  const ticket = { kind: "request", urgent, continues } as const;
+  try {
+    const answer = await api.send(request, ticket, AbortSignal.any([signal, late.signal]));
+    void clock.sleep(bodyMs, done.signal).then(
+      () => late.abort(garbage(asked, `not whole after ${bodyMs / 1_000} s`)),
+      () => undefined,
+    );
+    return await readAnswer(answer, asked);
+  } finally {
+    done.abort();
   }
 }
 
@@ -55,97 +87,6 @@ export async function getObject(
   asking: Asking,
 ): Promise<KubernetesObject> {
   return asObject(await askJson({ method: "GET", path }, asked, asking), asked);
-}
-
-/** A whole list, at one resourceVersion. */
-export interface ObjectList {
-  /** With `kind` and `apiVersion`, which the items of a list lack. */
-  readonly items: readonly KubernetesObject[];
-  readonly resourceVersion: string;
-}
-
-/** What a list is made of, for its items lack it. */
-export interface Kind {
-  readonly kind: string;
-  readonly apiVersion: string;
-}
-
-const pageSize = 500;
-
-/**
- * Lists in pages, whole or not at all.
- *
- * A page whose token has expired is asked for again from the start, in one piece, as client-go does.
- * Source: client-go v0.37.2 `tools/pager/pager.go: FullListIfExpired`.
- *
- * @param path  absolute, without a query
- * @param query  the selectors, as `fieldSelector=…`; may be empty
- * @throws {ApiFailure} as `askJson`
- */
-export async function listObjects(
-  path: string,
-  query: string,
-  kind: Kind,
-  asked: Asked,
-  asking: Asking,
-): Promise<ObjectList> {
-  const items: KubernetesObject[] = [];
-  let limit = `limit=${pageSize}`;
-  let { continues = false } = asking;
-  for (let token = ""; ; continues = true) {
-    const parameters = [query, limit, token === "" ? "" : `continue=${encodeURIComponent(token)}`];
-    const url = `${path}?${parameters.filter((parameter) => parameter !== "").join("&")}`;
-    let document: unknown;
-    try {
-      document = await askJson({ method: "GET", path: url }, asked, {
-        ...asking,
-        continues,
-      });
-    } catch (error) {
-      if (error instanceof ApiFailure && error.code === "E_API_GONE" && token !== "") {
-        items.length = 0;
-        token = "";
-        limit = "";
-        continue;
-      }
-      throw error;
-    }
-    const page = parsePage(document, kind, asked);
-    items.push(...page.items);
-    if (page.next === "") {
-      return { items, resourceVersion: page.resourceVersion };
-    }
-    if (page.next === token) {
-      throw garbage(asked, "one page again and again");
-    }
-    token = page.next;
-  }
-}
-
-function parsePage(document: unknown, kind: Kind, asked: Asked) {
-  const list = isRecord(document) ? document : {};
-  const metadata = isRecord(list["metadata"]) ? list["metadata"] : {};
-  const { resourceVersion, continue: next = "" } = metadata;
-  // A typed client writes an empty list as null.
-  const items = list["items"] ?? [];
-  if (
-    list["kind"] !== `${kind.kind}List` ||
-    typeof resourceVersion !== "string" ||
-    resourceVersion === "" ||
-    typeof next !== "string" ||
-    !Array.isArray(items)
-  ) {
-    throw garbage(asked, "JSON that is no list of them");
-  }
-  return {
-    items: items.map((item: unknown) => asObject(withKind(item, kind), asked)),
-    resourceVersion,
-    next,
-  };
-}
-
-function withKind(item: unknown, { kind, apiVersion }: Kind): unknown {
-  return isRecord(item) ? { kind, apiVersion, ...item } : item;
 }
 
 /** @throws {ApiFailure} E_API_ANSWER only when the apiserver's object is none that we can take */
@@ -189,12 +130,11 @@ export async function readFailure(answer: ApiAnswer, asked: Asked): Promise<ApiF
       throw error;
     }
   }
-  return status < 400
+  const reason = reasonOf(text);
+  // What decides over a generation must be an apiserver's own word: a proxy's 404 is no missing Secret.
+  return status < 400 || (reason === undefined && [403, 404, 410].includes(status))
     ? garbage(asked, `HTTP status ${status}`)
-    : failureOfStatus(status, asked, {
-        reason: reasonOf(text),
-        retryAfter: headers["retry-after"],
-      });
+    : failureOfStatus(status, asked, { reason, retryAfter: headers["retry-after"] });
 }
 
 /** An answer of something else than an apiserver: a proxy's login page, say. */

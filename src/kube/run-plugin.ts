@@ -15,7 +15,7 @@ export interface PluginRun {
 }
 
 /** The longest that a plugin may take, milliseconds. */
-const deadlineMs = 60_000;
+const deadlineMs = 30_000;
 /** The most that it may print, bytes. */
 const outputLimitBytes = 1_048_576;
 
