@@ -3,6 +3,7 @@ import { suite } from "uvu";
 import { assertFails, describe, type Run } from "./executable.ts";
 import { answerCases } from "./live/answer-cases.ts";
 import { assertSecret, type BadCluster, everything } from "./live/bad-cluster.ts";
+import { bodyCases } from "./live/body-cases.ts";
 import { connectionCases } from "./live/connection-cases.ts";
 import { type FakeApiserver, fakeApiserver } from "./live/fake-apiserver.ts";
 import { kubeconfigCases } from "./live/kubeconfig-cases.ts";
@@ -11,7 +12,12 @@ import { memory } from "./node-root.ts";
 
 const test = suite("bad cluster");
 
-const cases: readonly BadCluster[] = [...connectionCases, ...kubeconfigCases, ...answerCases];
+const cases: readonly BadCluster[] = [
+  ...connectionCases,
+  ...kubeconfigCases,
+  ...answerCases,
+  ...bodyCases,
+];
 
 /** A capture that waits between attempts leaves the machine to others. */
 const lanes = 4;

@@ -44,12 +44,12 @@ const elsewhere: Readonly<Record<number, string>> = {
   78: "test/root/bad-input.test.ts: swap is the machine's",
   79: "test/root/bad-input.test.ts: a tmpfs of its own must be mounted",
   92: "test/root/bad-input.test.ts: the root directory itself is meant",
-  93: "needs an apiserver: capture from a live cluster",
-  94: "needs an apiserver: capture from a live cluster",
-  95: "needs an apiserver: capture from a live cluster; at restore test/kube/probe.test.ts",
-  96: "needs an apiserver: capture from a live cluster",
-  98: "below",
-  99: "below",
+  93: "test/end-to-end/bad-cluster.test.ts",
+  94: "test/end-to-end/bad-cluster.test.ts",
+  95: "test/end-to-end/bad-cluster.test.ts; at restore test/kube/probe.test.ts",
+  96: "test/end-to-end/live-capture.test.ts",
+  98: "below; of a live capture test/end-to-end/live-capture.test.ts",
+  99: "below; of a live capture test/end-to-end/live-capture.test.ts",
 };
 
 test("every case of the catalogue is met here or elsewhere, none twice", () => {
