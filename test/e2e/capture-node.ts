@@ -32,8 +32,12 @@ export interface CaptureNode {
   readonly useKubeconfig: (file: string) => void;
   /** `capture` with these words, to its end. */
   readonly once: (words?: readonly string[]) => Promise<Run>;
-  /** `capture --watch`, until it is stopped, at the latest when the test process ends. */
-  readonly watch: (words?: readonly string[]) => Watching;
+  /**
+   * `capture --watch`, until it is stopped, at the latest when the test process ends.
+   *
+   * @param before  words before the program, such as `faketime -f +1h`
+   */
+  readonly watch: (words?: readonly string[], before?: readonly string[]) => Watching;
   /** Oldest first. */
   readonly generations: () => readonly number[];
   /** 0 for none. */
@@ -125,10 +129,10 @@ export function captureNode(
       return newest();
     },
     once: (words = []) => runToEnd(["capture", "--root", root, ...words]),
-    watch: (words = []) => {
+    watch: (words = [], before = []) => {
       watches += 1;
       return startWatch(
-        ["capture", "--watch", "--root", root, ...words],
+        [...before, blackstart, "capture", "--watch", "--root", root, ...words],
         join(dir, `${watches}.log`),
       );
     },
@@ -136,7 +140,8 @@ export function captureNode(
 }
 
 function startWatch(words: readonly string[], logFile: string): Watching {
-  const daemon = startDaemon(blackstart, words, logFile);
+  const [file = "", ...rest] = words;
+  const daemon = startDaemon(file, rest, logFile);
   const { pid, isRunning, stop } = daemon;
   const log = () => readFileSync(logFile, "utf8");
   return {
