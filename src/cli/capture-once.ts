@@ -7,15 +7,21 @@ import { Failure } from "../errors.ts";
 import { statOf } from "../host/guarded-file.ts";
 import { log } from "../host/log.ts";
 import { systemClock } from "../kube/clock.ts";
+import type { Asking } from "../kube/request.ts";
+import type { Warning } from "../model/plan.ts";
 import { generationName } from "../store/layout.ts";
 import type { CaptureSetup } from "./capture-setup.ts";
 import type { CaptureReport } from "./describe-capture.ts";
-import { LiveCapture } from "./live-capture.ts";
+import { type Assessment, LiveCapture, type Recorded } from "./live-capture.ts";
 import { readNewest } from "./newest-generation.ts";
 import { checkClock, openLive, refuseProjected } from "./open-live.ts";
 import { count } from "./table.ts";
 
 const lookMs = 2_000;
+/** How often what was read is read again because another process has committed meanwhile. */
+const commitRounds = 5;
+const lockPatienceMs = 5_000;
+const lockPauseMs = 100;
 /** When the first look takes longer, whoever waits is told for what. */
 const sayMs = 4_000;
 
@@ -43,41 +49,44 @@ export async function captureOnce(setup: CaptureSetup): Promise<CaptureReport> {
       minting,
       reading.newest,
     );
-    const look = () => viewOnce(node, (pods) => capture.select(pods), asking);
+    let warnings: readonly Warning[] = [];
+    const look = async (): Promise<{ view: View; assessment: Assessment }> => {
+      const view = await viewOnce(node, (pods) => capture.select(pods), asking);
+      const { capturedAt } = reading.newest ?? {};
+      warnings = checkClock(new Date(), { skewMs: live.skewMs(), capturedAt });
+      return { view, assessment: await capture.assess(view, new Date()) };
+    };
 
-    let view: View = await look();
+    let { view, assessment } = await look();
     clearTimeout(waiting);
-    const warnings = checkClock(new Date(), {
-      skewMs: live.skewMs(),
-      capturedAt: reading.newest?.capturedAt,
-    });
-    let assessment = await capture.assess(view, new Date());
     for (const startedAt = clock.now(); assessment.kind === "awaiting"; ) {
       if (clock.now() - startedAt >= patienceMs(assessment.workloads)) {
         break; // it was scaled down, or moved to another node
       }
       log(`capture: waiting for a new pod of ${namesOf(assessment.workloads)}`);
       await clock.sleep(lookMs, signal);
-      view = await look();
-      assessment = await capture.assess(view, new Date());
+      ({ view, assessment } = await look());
     }
-    let { change } = assessment;
-    let recorded = assessment.kind === "unchanged" ? undefined : await capture.commit(change);
-    if (recorded === undefined && assessment.kind !== "unchanged") {
-      // Another process has just committed: most often the same.
-      assessment = await capture.assess(view, new Date());
-      ({ change } = assessment);
-      recorded = assessment.kind === "unchanged" ? undefined : await capture.commit(change);
+    let recorded: Recorded | undefined;
+    for (let round = 1; assessment.kind !== "unchanged"; round += 1) {
+      const { change } = assessment;
+      recorded = await afterOthers(() => capture.commit(change), asking);
+      if (recorded !== undefined) {
+        break;
+      }
+      if (round === commitRounds) {
+        throw overtaken(session.storeDir);
+      }
+      // Another process has committed meanwhile: what this one has read may be older than that.
+      ({ view, assessment } = await look());
     }
-    const blessed = recorded === undefined && capture.settle(view, new Date()) === "blessed";
+    const { change } = assessment;
+    const settle = () => capture.settle(view, new Date());
+    const blessed =
+      recorded === undefined && (await afterOthers(async () => settle(), asking)) === "blessed";
     const generation = capture.newest?.generation;
     if (generation === undefined) {
-      throw new Failure("E_LOCKED", {
-        what: "another process commits generations at the same time",
-        where: session.storeDir,
-        found: `${count(2, "attempt")} came too late`,
-        next: "Stop the other process",
-      });
+      throw overtaken(session.storeDir);
     }
     const file = join(session.storeDir, generationName(generation));
     return {
@@ -103,4 +112,31 @@ export async function captureOnce(setup: CaptureSetup): Promise<CaptureReport> {
     clearTimeout(waiting);
     connections.close();
   }
+}
+
+/** Runs it once other processes have committed what they are committing, which takes them no time. */
+async function afterOthers<Result>(
+  run: () => Promise<Result>,
+  { clock, signal }: Pick<Asking, "clock" | "signal">,
+): Promise<Result> {
+  for (const untilMs = clock.now() + lockPatienceMs; ; ) {
+    try {
+      return await run();
+    } catch (error) {
+      const isLocked = error instanceof Failure && error.code === "E_LOCKED";
+      if (!isLocked || clock.now() >= untilMs) {
+        throw error;
+      }
+    }
+    await clock.sleep(lockPauseMs, signal);
+  }
+}
+
+function overtaken(storeDir: string): Failure {
+  return new Failure("E_LOCKED", {
+    what: "other processes commit generations all the time",
+    where: storeDir,
+    found: `${count(commitRounds, "attempt")} came too late`,
+    next: "See which `blackstart capture` run on this node, and stop all but one",
+  });
 }

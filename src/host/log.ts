@@ -12,7 +12,14 @@ const priority = { warning: "<4>", info: "<6>" } as const;
  */
 export function log(line: string, level: keyof typeof priority = "info"): void {
   const prefix = process.env["JOURNAL_STREAM"] === undefined ? "" : priority[level];
-  writeAll(2, `${prefix}${line.replaceAll(/[\r\n]+/g, " ")}\n`);
+  try {
+    writeAll(2, `${prefix}${line.replaceAll(/[\r\n]+/g, " ")}\n`);
+  } catch (error) {
+    // The journal or the terminal is gone: nobody can be told, and the work is to be done all the same.
+    if (!isSystemError(error)) {
+      throw error;
+    }
+  }
 }
 
 /** Says a warning on stderr: code, pod, message. */

@@ -1,6 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { cleanEnvironment } from "../../../scripts/install.mjs";
+import { parsed } from "../../../src/cli/open-checkpoint.ts";
+import type { Checkpoint } from "../../../src/model/checkpoint.ts";
+import { ringOf } from "../../../src/model/store-key.ts";
+import { openGeneration } from "../../../src/store/store.ts";
 import { makeCertificate } from "../../kube/certificates.ts";
 import { kubeconfigOf } from "../../kube/credential-root.ts";
 import { blackstart, type Run, succeed } from "../executable.ts";
@@ -129,4 +133,17 @@ export function startProgram(
     },
     result,
   };
+}
+
+/** What a generation holds. */
+export function opened(node: NodeRoot, generation: number): Checkpoint {
+  return parsed(openGeneration(node.store, generation, ringOf(node.key()), "n1")).checkpoint;
+}
+
+/** The numbers of the generations, oldest first. */
+export function generations({ store }: NodeRoot): readonly number[] {
+  return readdirSync(store)
+    .map((name) => Number(/^gen-(\d+)\.jwe$/.exec(name)?.[1]))
+    .filter((generation) => !Number.isNaN(generation))
+    .sort((a, b) => a - b);
 }
