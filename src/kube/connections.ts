@@ -43,7 +43,7 @@ export interface ConnectionsOptions {
 }
 
 /** Between dials; the most is short, for the first minute of a control plane is when a capture is wanted. */
-const redial: Growth = { firstMs: 1_000, mostMs: 30_000 };
+const redial: Growth = { firstMs: 1_000, mostMs: 15_000 };
 /** A connection that was lost sooner counts as a dial that failed: asking at once would be a loop. */
 const steadyMs = 5_000;
 /**

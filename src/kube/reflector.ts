@@ -45,6 +45,8 @@ export interface ReflectorOptions {
 const growth = { firstMs: 800, mostMs: 30_000 } as const;
 /** A watch that ends sooner counts as a failure, whatever it gave: asking at once would be a loop. */
 const steadyMs = 5_000;
+/** How long the body of an answer without success may take. */
+const refusalMs = 10_000;
 /** How long a watch may last, seconds, and at most twice that: rare, and never together with others. */
 const watchSeconds = 3_600;
 
@@ -195,7 +197,9 @@ async function openWatch(
   const answer = await api.send({ method: "GET", path: url }, ticket, signal);
   const asked = askedOf(collection, "watch");
   if (answer.status !== 200) {
-    throw await readFailure(answer, asked);
+    // A proxy's page may never end; the attempt's end cancels it.
+    const late = clock.sleep(refusalMs, signal).then(() => garbage(asked, "a refusal without end"));
+    throw await Promise.race([readFailure(answer, asked), late]);
   }
   refuseForeign(answer, asked);
   return answer;

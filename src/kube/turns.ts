@@ -43,7 +43,7 @@ export class Turns {
   #ended = 0;
   #endedSince = Number.NEGATIVE_INFINITY;
 
-  constructor(clock: Clock, { crowded, spreadMs = 2_000 }: TurnsOptions) {
+  constructor(clock: Clock, { crowded, spreadMs = 2_500 }: TurnsOptions) {
     this.#clock = clock;
     this.#now = steadyTime(clock);
     this.#crowded = crowded;

@@ -138,6 +138,11 @@ const faults: readonly { readonly name: string; readonly fault: Fault; readonly 
   { name: "422", fault: refused(422), code: "E_API_REJECTED" },
   { name: "429", fault: refused(429), code: "E_API_THROTTLED" },
   { name: "500", fault: refused(500), code: "E_API_SERVER" },
+  {
+    name: "a refusal without end",
+    fault: { kind: "answer", status: 503, body: "<p>", ends: "open" },
+    code: "E_API_ANSWER",
+  },
   { name: "a redirection", fault: refused(302), code: "E_API_ANSWER" },
   { name: "a lost request", fault: { kind: "lost" }, code: "E_API_UNREACHABLE" },
   { name: "an empty body", fault: answer(""), code: "E_API_ANSWER" },

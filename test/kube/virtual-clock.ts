@@ -15,9 +15,13 @@ export class VirtualClock implements Clock {
   #now: number;
   #order = 0;
 
-  constructor(seed = 1, now = 1_700_000_000_000) {
+  readonly #grainMs: number;
+
+  /** Timers less than `grainMs` apart may fire before what the first of them leads to has happened. */
+  constructor(seed = 1, { grainMs = 0 }: { readonly grainMs?: number } = {}) {
     this.#random = randomFrom(seed);
-    this.#now = now;
+    this.#now = 1_700_000_000_000;
+    this.#grainMs = grainMs;
   }
 
   now(): number {
@@ -64,16 +68,18 @@ export class VirtualClock implements Clock {
     const until = this.#now + ms;
     await drained();
     for (;;) {
-      const next = this.#timers[0];
-      if (next === undefined || next.at > until) {
+      const first = this.#timers[0];
+      if (first === undefined || first.at > until) {
         break;
       }
-      this.#pop();
-      if (next.fire !== undefined) {
+      const end = Math.min(until, first.at + this.#grainMs);
+      for (let next = this.#timers[0]; next !== undefined && next.at <= end; ) {
+        this.#pop();
         this.#now = Math.max(this.#now, next.at);
-        next.fire();
-        await drained();
+        next.fire?.();
+        next = this.#grainMs === 0 ? undefined : this.#timers[0];
       }
+      await drained();
     }
     this.#now = until;
   }
