@@ -8,7 +8,8 @@ export const captureCommand: Command = {
   summary: "Seal a checkpoint of this node's chosen pods and all that they reference",
   description: [
     "Asks the apiserver, with the kubelet's own credentials, for this node's pods, chooses those to keep, gathers every Secret, ConfigMap and volume that they reference, mints the tokens that they use, and commits one sealed generation to the store. A pod is captured whole or not at all; one that no static pod can stand in for is recorded with its reason. Where nothing has changed since the newest generation nothing is written.",
-    "The newest generation stays the newest when the capture would be worse: when a reference of a pod that it holds leads nowhere, when no pod is selected any more, when the apiserver does not answer. While pods from a checkpoint run on this node nothing is captured.",
+    "The credentials are those of the kubelet's kubeconfig: as its command line says, else /etc/kubernetes/kubelet.conf; `kubeconfig` of the configuration names another. The node's key has to be there: `blackstart key init` makes it.",
+    "The newest generation stays the newest when the capture would be worse: when a reference of a pod that it holds leads nowhere, when no pod is selected any more, when the apiserver does not answer, or not as an apiserver does. While pods from a checkpoint run on this node nothing is captured from an apiserver.",
     "A generation whose pods have all been Ready for the settle period is blessed: restore falls back to it when a newer one has failed to come up.",
   ],
   options: {
@@ -16,13 +17,15 @@ export const captureCommand: Command = {
     output: outputOption,
     watch: {
       type: "boolean",
-      describe: "Stay, and capture within 2 s of each change that matters",
+      describe:
+        "Stay, and capture within 2 s of a change that matters, at most once in `capture.interval` of the configuration (1 minute); SIGHUP reads that anew, SIGTERM and SIGINT end it with 0",
     },
     "allow-empty": {
       type: "boolean",
-      describe: "Let a generation without a pod take the place of one with pods",
+      describe:
+        "Let a generation without a pod take the place of one with pods; with neither --watch nor --from",
     },
-    from: { ...objectPaths, describe: `${objectPaths.describe}, instead of an apiserver` },
+    from: { ...objectPaths, describe: `${objectPaths.describe}. No apiserver is asked` },
     node: {
       ...nodeName,
       otherwise:
@@ -37,11 +40,14 @@ export const captureCommand: Command = {
     { line: "capture --from - --select all", says: "every pod of an edge node, from stdin" },
   ],
   exits: [
-    exits.notOpen,
-    exits.noObject,
+    {
+      status: Exit.dataErr,
+      says: "no pod is selected, a reference leads nowhere, or an object is not as it should be",
+    },
+    { status: Exit.noInput, says: "--from: no object was read" },
     {
       status: Exit.unavailable,
-      says: "no apiserver answers, or it refuses; the store is as it was",
+      says: "no apiserver answers, or it refuses or makes no sense; the store is as it was",
     },
     { status: Exit.cantCreat, says: "the store cannot be written" },
     exits.disk,
