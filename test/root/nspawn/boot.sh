@@ -59,7 +59,7 @@ SYSTEMD_NSPAWN_TMPFS_TMP=0 unshare --mount --pid --fork --kill-child=KILL --moun
     mount -t overlay overlay -o "lowerdir=$layers,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
     mount -t tmpfs tmpfs /run
     exec systemd-nspawn --quiet --directory="$dir/root" --machine=node1 --register=no --keep-unit \
-      --private-network --resolv-conf=off --timezone=off --console=pipe "$@"
+      --resolv-conf=off --timezone=off --console=pipe "$@"
   ' bash "$layers" "$dir" "$@" < /dev/null &
 machine=$!
 code=0

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { unpackBaseSystem } from "./base-system.ts";
 import { executable, type Files, install, writeFiles } from "./installation.ts";
 import { type Boot, parseBoot } from "./report.ts";
+import { type RunningMachine, startMachine } from "./running-machine.ts";
 
 const here = import.meta.dirname;
 
@@ -30,6 +31,8 @@ export interface Machine {
   run(...words: readonly string[]): { readonly status: number | null; readonly output: string };
   /** Boots until the report, then cuts the power. */
   boot(...options: readonly string[]): Boot;
+  /** Boots, and gives it as soon as it has booted. It has this machine's network. */
+  start(): Promise<RunningMachine>;
   write(files: Files): void;
 }
 
@@ -63,8 +66,9 @@ export class Machines implements Disposable {
     const layers = this.#prepared;
     const upper = join(dir, "upper");
     mkdirSync(upper, { recursive: true });
+    const boot = ["--pdeathsig", "TERM", join(here, "boot.sh"), layers, dir];
     const nspawn = (words: readonly string[]) => {
-      const all = ["--pdeathsig", "TERM", join(here, "boot.sh"), layers, dir, ...words];
+      const all = [...boot, "--private-network", ...words];
       const { status, stdout, stderr } = spawnSync("setpriv", all, {
         encoding: "utf8",
         timeout: 120_000,
@@ -85,6 +89,7 @@ export class Machines implements Disposable {
         }
         return parseBoot(report);
       },
+      start: () => startMachine("setpriv", [...boot, "--boot"]),
       write: (changes) => writeFiles(upper, changes),
     };
     machine.write(files);
