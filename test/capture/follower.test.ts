@@ -128,6 +128,20 @@ test("a claim is got, then its volume, and both are got anew every ten minutes",
   assert.deepEqual(held(followed), always);
 });
 
+test("a claim that is known stays known while the apiserver has trouble, or refuses it", async () => {
+  const followed = follow();
+  put(followed, makeObject("PersistentVolumeClaim", "c", { spec: {} }));
+  put(followed, podWith("a", [claimVolume("c")]));
+  await followed.clock.run(minute);
+  for (const status of [500, 403]) {
+    forbid(followed, "persistentvolumeclaims", status);
+    await followed.clock.run(30 * minute);
+    assert.ok(held(followed).includes("PersistentVolumeClaim c"));
+    assert.deepEqual(followed.follower.view().pending, []);
+    assert.equal(followed.follower.view().refused.size, 0);
+  }
+});
+
 test("a claim that does not exist is known not to, and is nothing to wait for", async () => {
   const followed = follow();
   put(followed, podWith("a", [claimVolume("c")]));

@@ -264,6 +264,30 @@ test("a connection that is soon lost again and again is dialled ever more rarely
   following.stop();
 });
 
+test("a watch that has lasted makes good what failed before it: the next cut is resumed at once", async () => {
+  const world = await start();
+  const { clock, server, following } = world;
+  server.fault = ({ path }) => (path.includes("watch=1") ? refused(500) : undefined);
+  server.breakConnections();
+  await clock.run(minute);
+  server.fault = () => undefined;
+  await clock.run(minute);
+  server.breakConnections();
+  await clock.run(100);
+  settled(world, following);
+  following.stop();
+});
+
+test("who has stopped is not told of a watch that ended at that moment", async () => {
+  const { clock, server, following } = await start();
+  for (const stream of server.watches) {
+    stream.end();
+  }
+  following.stop();
+  await clock.run(1);
+  await following.done;
+});
+
 test("a bug of the one who is told is not swallowed, and keeps no stream", async () => {
   const world = makeWorld();
   const { reflect } = await import("../../src/kube/reflector.ts");
