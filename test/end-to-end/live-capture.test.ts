@@ -428,4 +428,25 @@ live(
   },
 );
 
+live(
+  "a capture that another one overtakes does not put what it has read in front of what is newer",
+  async (node, server) => {
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    const pods = answer(200, listOf("Pod", [pod()], 7));
+    server.fault = (asked) =>
+      isPods(asked) && asked.time === 2
+        ? (stream) => void released.then(() => pods(stream, asked))
+        : undefined;
+    const slow = once(node);
+    await until(() => server.requests.filter((line) => /\/pods\?/.test(line)).length === 2, "held");
+    server.put(configMap({ level: "newest" }));
+    await ended(once(node));
+    assert.deepEqual(levelOf(node, 3), { level: "newest" });
+    release();
+    const { stdout } = await ended(slow);
+    assert.match(stdout, /nothing has changed since generation 3/);
+    assert.deepEqual(generations(node), [1, 2, 3]);
+  },
+);
+
 test.run();
