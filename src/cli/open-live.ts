@@ -6,6 +6,7 @@ import { type Api, Connections } from "../kube/connections.ts";
 import { type Credentials, readCredentials } from "../kube/credentials.ts";
 import type { KubeletFacts } from "../model/checkpoint.ts";
 import type { Warning } from "../model/plan.ts";
+import { readIdentity } from "../store/freshness.ts";
 import { observeNode } from "./observe-node.ts";
 import { observeProjected } from "./projected.ts";
 import type { Session } from "./session.ts";
@@ -80,7 +81,13 @@ export async function openLive(
     api,
     connections,
     credentials,
-    node: named ?? name ?? credentials.nodeName ?? hostname().toLowerCase(),
+    node:
+      named ??
+      name ??
+      credentials.nodeName ??
+      // A token or a plugin does not tell the name; the host's may be another than the node's.
+      readIdentity(session.storeDir)?.node ??
+      hostname().toLowerCase(),
     kubelet: { staticPodPath, ...(nodeIp === undefined ? {} : { nodeIP: nodeIp }) },
     // What the credentials lack is their own failure, told with its next step.
     warnings: warnings.filter(({ code }) => code !== "W_PROBE"),

@@ -70,6 +70,13 @@ const second = pod({ metadata: { name: "second", uid: "0aa35a6e-68f6-4a5a-9d4c-d
 const levelOf = (node: NodeRoot, generation: number) =>
   opened(node, generation).items.find(({ kind }) => kind === "ConfigMap")?.["data"];
 
+live("with a token, which names no node, the store tells whose it is", async (node, server) => {
+  const user = { "client-certificate-data": undefined, "client-key-data": undefined };
+  login(node, kubeconfig(server.port, { user }));
+  const { stdout } = await ended(once(node));
+  assert.match(stdout, /^generation 3 of node n1: /);
+});
+
 live("a change becomes one generation, and a second capture finds nothing to do", async (node) => {
   await ended(once(node));
   assert.deepEqual([generations(node), levelOf(node, 3)], [[1, 2, 3], { level: "new" }]);
