@@ -2,16 +2,64 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { cleanEnvironment } from "../../scripts/install.mjs";
 
-/** A released program of another project, and the module here that pins it. */
+/** Whose kubelets can be had: the newest, and those that it is older than. */
+export const kubeletMinors = ["1.37", "1.36", "1.35", "1.34"] as const;
+
+export type KubeletMinor = (typeof kubeletMinors)[number];
+
+/** A released program of another project. A CNI plugin is named as a network configuration names it. */
 export type BinaryName =
   | "etcd"
   | "kube-apiserver"
   | "kube-controller-manager"
   | "kube-scheduler"
-  | "kubelet";
+  | "kubelet"
+  | `kubelet-${Exclude<KubeletMinor, "1.37">}`
+  | "containerd"
+  | "containerd-shim-runc-v2"
+  | "ctr"
+  | "loopback"
+  | "ptp"
+  | "host-local";
+
+/** Where a program is built from. */
+interface Source {
+  /** The folder here whose go.mod pins every version. */
+  readonly module: string;
+  readonly package: string;
+  /** The one dependency that the module is there for. */
+  readonly of: string;
+}
+
+const kubernetes = { module: "kubernetes", of: "k8s.io/kubernetes" };
+const containerd = { module: "containerd", of: "github.com/containerd/containerd/v2" };
+const cni = { module: "cni", of: "github.com/containernetworking/plugins" };
+
+const sources: Readonly<Record<BinaryName, Source>> = {
+  etcd: { module: "etcd", package: "./cmd/etcd", of: "go.etcd.io/etcd/server/v3" },
+  "kube-apiserver": { ...kubernetes, package: "./cmd/kube-apiserver" },
+  "kube-controller-manager": { ...kubernetes, package: "./cmd/kube-controller-manager" },
+  "kube-scheduler": { ...kubernetes, package: "./cmd/kube-scheduler" },
+  kubelet: { ...kubernetes, package: "./cmd/kubelet" },
+  "kubelet-1.36": { ...kubernetes, module: "kubernetes-1.36", package: "./cmd/kubelet" },
+  "kubelet-1.35": { ...kubernetes, module: "kubernetes-1.35", package: "./cmd/kubelet" },
+  "kubelet-1.34": { ...kubernetes, module: "kubernetes-1.34", package: "./cmd/kubelet" },
+  containerd: { ...containerd, package: `${containerd.of}/cmd/containerd` },
+  "containerd-shim-runc-v2": {
+    ...containerd,
+    package: `${containerd.of}/cmd/containerd-shim-runc-v2`,
+  },
+  ctr: { ...containerd, package: `${containerd.of}/cmd/ctr` },
+  loopback: { ...cni, package: `${cni.of}/plugins/main/loopback` },
+  ptp: { ...cni, package: `${cni.of}/plugins/main/ptp` },
+  "host-local": { ...cni, package: `${cni.of}/plugins/ipam/host-local` },
+};
+
+/** Snapshotters of containerd that need kernel headers and are not used here. */
+const tags = "no_btrfs,no_devmapper,no_zfs";
 
 /** Builds under a temporary name in the target's folder, so that the file is whole once it has its name. */
 const script = `
@@ -20,7 +68,7 @@ echo "building $2" >&2
 started=$(date +%s)
 temporary=$(mktemp "$1.XXXXXX")
 trap 'rm -f "$temporary"' EXIT
-go build -p 2 -trimpath -ldflags "$3" -o "$temporary" "$4" && chmod 755 "$temporary" && mv "$temporary" "$1" || exit
+go build -p 2 -trimpath -tags "$5" -ldflags "$3" -o "$temporary" "$4" && chmod 755 "$temporary" && mv "$temporary" "$1" || exit
 echo "built $2 in $(($(date +%s) - started)) s: $1" >&2
 `;
 
@@ -31,7 +79,8 @@ echo "built $2 in $(($(date +%s) - started)) s: $1" >&2
  * milliseconds afterwards. Builds of several processes happen one after the other.
  */
 export function buildBinary(name: BinaryName): string {
-  const module = join(import.meta.dirname, name === "etcd" ? "etcd" : "kubernetes");
+  const source = sources[name];
+  const module = join(import.meta.dirname, source.module);
   const env = {
     ...cleanEnvironment(),
     CGO_ENABLED: "0",
@@ -43,17 +92,19 @@ export function buildBinary(name: BinaryName): string {
   if (go.status !== 0) {
     throw new Error(`${name} cannot be built: ${go.stderr ?? "go is not installed"}`);
   }
-  const file = join(cacheDir(), digest(module, name, go.stdout), name);
+  const program = basename(source.package);
+  const file = join(cacheDir(), digest(module, source.package, go.stdout), program);
   if (existsSync(file)) {
     return file;
   }
   mkdirSync(dirname(file), { recursive: true });
-  const version = pinnedVersion(module);
-  const label = `${name} ${version} with ${go.stdout.trim()}`;
+  const version = pinnedVersion(module, source.of);
+  const label = `${program} ${version} with ${go.stdout.trim()}`;
   const lock = join(cacheDir(), "e2e-build.lock");
+  const flags = linkerFlags(source.of, version);
   const build = spawnSync(
     "flock",
-    [lock, "sh", "-c", script, "sh", file, label, linkerFlags(name, version), `./cmd/${name}`],
+    [lock, "sh", "-c", script, "sh", file, label, flags, source.package, tags],
     { cwd: module, env, stdio: ["ignore", "ignore", "inherit"] },
   );
   if (build.status !== 0) {
@@ -62,40 +113,45 @@ export function buildBinary(name: BinaryName): string {
   return file;
 }
 
-function cacheDir(): string {
+/** Where everything lies that is made once and used by every run. */
+export function cacheDir(): string {
   return join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "blackstart", "e2e");
 }
 
-function digest(module: string, name: BinaryName, goVersion: string): string {
+function digest(module: string, target: string, goVersion: string): string {
   const hash = createHash("sha256").update(goVersion);
-  const main = readdirSync(join(module, "cmd", name)).sort();
-  for (const source of ["go.mod", "go.sum", ...main.map((file) => `cmd/${name}/${file}`)]) {
+  const isOurs = target.startsWith("./");
+  const main = isOurs ? readdirSync(join(module, target)).sort() : [];
+  for (const source of ["go.mod", "go.sum", ...main.map((file) => join(target, file))]) {
     hash.update(source).update(readFileSync(join(module, source)));
   }
-  return hash.digest("hex").slice(0, 16);
+  // Without a main of ours the folder tells no two programs apart.
+  return (isOurs ? hash : hash.update(target)).digest("hex").slice(0, 16);
 }
 
-/** Of the one dependency that the module is there for: `v1.37.2`. */
-function pinnedVersion(module: string): string {
+function pinnedVersion(module: string, dependency: string): string {
   const text = readFileSync(join(module, "go.mod"), "utf8");
-  const version = text.match(
-    /^(?:require|)\s*(?:k8s.io\/kubernetes|go.etcd.io\/etcd\/server\/v3) (v\S+)/m,
-  );
-  if (version?.[1] === undefined) {
-    throw new Error(`${module}/go.mod pins no version`);
+  const line = text
+    .split("\n")
+    .find((one) => one.replace("require ", "").trim().startsWith(`${dependency} v`));
+  const version = line?.match(/ (v\S+)/)?.[1];
+  if (version === undefined) {
+    throw new Error(`${module}/go.mod pins no version of ${dependency}`);
   }
-  return version[1];
+  return version;
 }
 
-/** Kubernetes knows its version from its linker only; without it a node reports v0.0.0. */
-function linkerFlags(name: BinaryName, version: string): string {
-  if (name === "etcd") {
-    return "-s -w";
-  }
+/** These programs know their version from the linker only; without it a node reports v0.0.0. */
+function linkerFlags(dependency: string, version: string): string {
   const [major, minor] = version.slice(1).split(".");
-  const stamps = { gitVersion: version, gitMajor: major, gitMinor: minor, gitTreeState: "clean" };
-  const set = Object.entries(stamps).map(
-    ([field, value]) => `-X k8s.io/component-base/version.${field}=${value}`,
-  );
+  const stamps: Readonly<Record<string, string | undefined>> =
+    dependency === kubernetes.of
+      ? { gitVersion: version, gitMajor: major, gitMinor: minor, gitTreeState: "clean" }
+      : dependency === containerd.of
+        ? { Version: version }
+        : {};
+  const path =
+    dependency === kubernetes.of ? "k8s.io/component-base/version" : `${dependency}/version`;
+  const set = Object.entries(stamps).map(([field, value]) => `-X ${path}.${field}=${value}`);
   return ["-s -w", ...set].join(" ");
 }

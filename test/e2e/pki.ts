@@ -26,9 +26,13 @@ export interface Pki {
   /** PEM. */
   readonly ca: string;
   readonly caFile: string;
+  /** PEM, SEC 1. */
+  readonly caKey: string;
   readonly issueClient: (subject: Subject, validity?: Validity) => Credential;
   /** For 127.0.0.1 and localhost, and the names that pods use. */
   readonly issueServer: (validity?: Validity) => Credential;
+  /** The same, for one that is a client too, as an etcd is. */
+  readonly issuePeer: (validity?: Validity) => Credential;
 }
 
 /** `openssl ca` is the one command of OpenSSL 3.0 that takes both dates of a certificate. */
@@ -63,6 +67,11 @@ keyUsage = critical,digitalSignature
 extendedKeyUsage = serverAuth
 authorityKeyIdentifier = keyid
 subjectAltName = IP:127.0.0.1,IP:10.96.0.1,DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc
+[peer]
+keyUsage = critical,digitalSignature
+extendedKeyUsage = serverAuth,clientAuth
+authorityKeyIdentifier = keyid
+subjectAltName = IP:127.0.0.1,DNS:localhost
 `;
 
 /**
@@ -92,9 +101,11 @@ export function makePki(dir: string): Pki {
   return {
     ca,
     caFile,
+    caKey: key.pem,
     issueClient: ({ user, group }, validity = {}) =>
       issue(`${group === undefined ? "" : `/O=${group}`}/CN=${user}`, "client", validity),
     issueServer: (validity = {}) => issue("/CN=kube-apiserver", "server", validity),
+    issuePeer: (validity = {}) => issue("/CN=etcd", "peer", validity),
   };
 }
 
