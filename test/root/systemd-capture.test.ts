@@ -53,7 +53,7 @@ if (reason === undefined) {
       assert.ok(powerIsOn, "the machine has ended in a test before");
       await check(node).catch(async (error) => {
         console.log(
-          await node.machine.must("journalctl", "-b", "-n", "60", "-o", "cat", "--no-pager"),
+          (await node.machine.exec("journalctl", "-b", "-u", "blackstart-*", "-o", "cat")).output,
         );
         throw error;
       });
