@@ -35,7 +35,7 @@ export interface CaptureNode {
   /**
    * `capture --watch`, until it is stopped, at the latest when the test process ends.
    *
-   * @param before  words before the program, such as `faketime -f +1h`
+   * @param before  words before the program, which it takes the place of: `env NAME=value`
    */
   readonly watch: (words?: readonly string[], before?: readonly string[]) => Watching;
   /** Oldest first. */
