@@ -13,6 +13,7 @@ import {
   credentialFiles,
   kubeconfigFile,
   type MachineStore,
+  pluginFiles,
   reasonForNoCluster,
   secretMarkers,
   settingIn,
@@ -273,6 +274,21 @@ function cases(): readonly Case[] {
         await says(node, /E_PROJECTED/);
         assert.equal(store.newest(), before);
         await machine.must("sh", "-c", `rm ${manifests}/*`);
+        await store.after(before);
+      },
+    },
+    {
+      name: "a credential plugin runs inside of its limits, and the apiserver's name is resolved",
+      check: async (node) => {
+        const { cluster, machine, store } = node;
+        for (const [path, text] of Object.entries(pluginFiles(cluster))) {
+          await machine.write(path, text);
+        }
+        await machine.must("chmod", "755", "/srv/kubelet/plugin");
+        await machine.must("systemctl", "restart", unit);
+        await says(node, /connected to https:\/\/localhost:/);
+        const before = store.newest();
+        await change(node, "with a plugin");
         await store.after(before);
       },
     },

@@ -125,6 +125,42 @@ export function credentialFiles(cluster: ControlPlane): Files {
   };
 }
 
+/** The same credentials from a plugin, and an apiserver that is known by a name. */
+export function pluginFiles(cluster: ControlPlane): Files {
+  const own = credentialFiles(cluster);
+  const there = dirname(kubeconfigFile);
+  const pem = own[`${there}/kubelet-client-current.pem`] ?? "";
+  const [clientCertificateData, clientKeyData] = pem.split(/(?=-----BEGIN EC PRIVATE KEY)/);
+  const credential = {
+    apiVersion: "client.authentication.k8s.io/v1",
+    kind: "ExecCredential",
+    status: { clientCertificateData, clientKeyData },
+  };
+  return {
+    "/etc/hosts": "127.0.0.1 localhost\n",
+    [`${there}/ca.crt`]: own[`${there}/ca.crt`] ?? "",
+    [`${there}/credential.json`]: JSON.stringify(credential),
+    [`${there}/plugin`]: `#!/bin/sh\nexec cat ${there}/credential.json\n`,
+    [kubeconfigFile]: `apiVersion: v1
+kind: Config
+clusters:
+- name: c
+  cluster: {certificate-authority: ${there}/ca.crt, server: "${cluster.url.replace("127.0.0.1", "localhost")}"}
+contexts:
+- name: c
+  context: {cluster: c, user: u}
+current-context: c
+users:
+- name: u
+  user:
+    exec:
+      apiVersion: client.authentication.k8s.io/v1
+      command: ${there}/plugin
+      interactiveMode: Never
+`,
+  };
+}
+
 /** A machine's store as it is on its disk, opened with the node's key by the store's own modules. */
 export interface MachineStore {
   /** 0 for none. */
