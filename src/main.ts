@@ -36,8 +36,21 @@ async function dispatch(words: readonly string[]): Promise<ExitStatus> {
       return restore(options);
     }
   }
+  requireWorkingDirectory();
   const { run } = await import("./cli/args.ts");
   return run(words);
+}
+
+/** Where it was removed the parser does not load, and a relative path would mean nothing. */
+function requireWorkingDirectory(): void {
+  try {
+    process.cwd();
+  } catch {
+    throw new Failure("E_USAGE", {
+      what: "the working directory does not exist any more",
+      next: "Change to another (`cd /`) and run the command again",
+    });
+  }
 }
 
 function end(error: unknown): void {

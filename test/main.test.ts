@@ -26,6 +26,16 @@ main("a failure is one line with its code on stderr, and its exit status", () =>
   assert.deepEqual([status, stdout], [64, ""]);
 });
 
+main("a working directory that was removed is a failure, not a bug", () => {
+  const script = `cd "$(mktemp -d)" && rmdir "$PWD" && exec '${blackstart}' status`;
+  const { status, stderr } = spawnSync("bash", ["-c", script], {
+    env: cleanEnvironment(),
+    encoding: "utf8",
+  });
+  assert.match(stderr, /^blackstart: E_USAGE: [^\n]+\n$/);
+  assert.equal(status, 64);
+});
+
 main("help goes to stdout and is no failure", () => {
   const { status, stdout, stderr } = run(["restore", "--help"]);
   assert.match(stdout, /^blackstart restore \[options\]/);
