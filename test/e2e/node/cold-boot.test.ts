@@ -3,12 +3,7 @@ import { suite } from "uvu";
 import { demand } from "../api.ts";
 import { makeCluster } from "./cluster.ts";
 import { makeNode } from "./node.ts";
-import {
-  handBack,
-  projectedPods,
-  waitUntilParentsRun,
-  waitUntilProjectedRun,
-} from "./projected.ts";
+import { handBack, projectedPods, waitUntilProjectedRun } from "./projected.ts";
 import { startSteps } from "./steps.ts";
 import { eventually } from "./wait.ts";
 
@@ -49,10 +44,7 @@ coldBoot(
         (await cluster.pods()).length >= workloads ? true : undefined,
       ),
     );
-    await step("hand back", async () => {
-      handBack(born);
-      await waitUntilParentsRun(node, cluster, workloads, 120_000);
-    });
+    await step("hand back", () => handBack(node, cluster, born, workloads, 180_000));
     const captured = await step("capture", () => blackstart("capture"));
     assert.match(captured, /generation 2 of node node1: 11 pods/);
 
@@ -82,10 +74,7 @@ coldBoot(
         }),
       );
     }
-    await step("hand back", async () => {
-      handBack(copies);
-      await waitUntilParentsRun(node, cluster, workloads, 120_000);
-    });
+    await step("hand back", () => handBack(node, cluster, copies, workloads, 180_000));
     await step("dispose", () => node.dispose());
   },
 );

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { buildIfStale } from "../../../scripts/build.mjs";
 import type { KubeletMinor } from "../binaries.ts";
@@ -84,9 +84,13 @@ export async function makeNode(settings: NodeSettings = {}): Promise<Node> {
     mkdirSync(made);
   }
   let machine: Machine | undefined;
+  const remove = () => {
+    keepLogs(dir);
+    rmSync(dir, { recursive: true, force: true });
+  };
   onEnd(() => {
     machine?.cutPowerAtExit();
-    rmSync(dir, { recursive: true, force: true });
+    remove();
   });
   layOutDisk(disk, name, address, executable);
   const forwarding = await forwardPorts(socketDir, [apiserverPort, kubeletReadOnlyPort]);
@@ -103,7 +107,7 @@ export async function makeNode(settings: NodeSettings = {}): Promise<Node> {
   const dispose = async () => {
     await powerCut();
     forwarding.close();
-    rmSync(dir, { recursive: true, force: true });
+    remove();
   };
   const run: Node["run"] = (argv, options) => current().run(argv, options);
   return {
@@ -146,6 +150,18 @@ export async function makeNode(settings: NodeSettings = {}): Promise<Node> {
     dispose,
     [Symbol.asyncDispose]: dispose,
   };
+}
+
+/** For a person who looks for a fault: logs of the node's programs and pods go to $BLACKSTART_E2E_LOGS. */
+function keepLogs(dir: string): void {
+  const kept = process.env["BLACKSTART_E2E_LOGS"];
+  if (kept !== undefined && existsSync(dir)) {
+    cpSync(join(dir, "log"), join(kept, nodeId(dir)), { recursive: true });
+    const pods = join(dir, "disk/var/log/pods");
+    if (existsSync(pods)) {
+      cpSync(pods, join(kept, nodeId(dir), "pods"), { recursive: true });
+    }
+  }
 }
 
 /** Also when it is interrupted; only a SIGKILL leaves it to the next run. */

@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { basename, join } from "node:path";
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import type { ApiPod, Cluster } from "./cluster.ts";
 import type { KubeletPod, Node } from "./node.ts";
 import { eventually } from "./wait.ts";
@@ -22,14 +22,15 @@ const manifestDir = "etc/kubernetes/manifests";
 /** What lies in the node's manifest folder and leads into its memory. */
 export function projectedPods(node: Node): readonly ProjectedPod[] {
   return readdirSync(join(node.disk, manifestDir)).flatMap((file) => {
-    // The link is absolute, so its target is looked up inside.
-    const target = node.path(join("/run/blackstart/manifests", file));
+    const link = join(node.disk, manifestDir, file);
+    // Absolute, so it must be looked up inside.
+    const target = node.path(readlinkSync(link));
     if (!existsSync(target)) {
       return [];
     }
     const { metadata } = JSON.parse(readFileSync(target, "utf8")) as Manifest;
     const { namespace, name } = metadata;
-    return [{ namespace, name, link: join(node.disk, manifestDir, basename(file)) }];
+    return [{ namespace, name, link }];
   });
 }
 
@@ -81,21 +82,46 @@ export function isReady({ status }: KubeletPod | ApiPod): boolean {
   );
 }
 
-/** The rest goes first; an apiserver without its etcd would answer nobody. */
-const last = ["kube-apiserver-", "etcd-"];
-
 /**
- * Takes the projected pods away as a person would, one manifest after the other, etcd at the end.
+ * Takes the projected pods away as a careful person would, and waits until the pods of the API run in their place.
  *
- * The parents start when their back-off is over: `waitUntilParentsRun`, and a kubelet with
- * `crashLoopBackOff.maxContainerRestartPeriod`, where that must not take minutes.
+ * Each is left until the mirror pods of those before it are gone: a kubelet deletes a mirror in the loop that
+ * also restarts containers, and where etcd is away it waits 34 s for each (kubernetes#139502). etcd's own
+ * mirror may still cost that once. A parent starts when its back-off is over: give the kubelet
+ * `crashLoopBackOff.maxContainerRestartPeriod` where that must not take minutes.
+ *
+ * @param least  as in `waitUntilParentsRun`
  */
-export function handBack(pods: readonly ProjectedPod[]): void {
-  const rank = ({ name }: ProjectedPod) =>
-    last.findIndex((beginning) => name.startsWith(beginning));
-  for (const { link } of pods.toSorted((a, b) => rank(a) - rank(b))) {
-    rmSync(link);
+export async function handBack(
+  node: Node,
+  cluster: Cluster,
+  pods: readonly ProjectedPod[],
+  least: number,
+  deadlineMs: number,
+): Promise<void> {
+  const end = performance.now() + deadlineMs;
+  // An apiserver without its etcd answers nobody.
+  const isLast = ({ name }: ProjectedPod) => name.startsWith("etcd-");
+  const isServer = ({ name }: ProjectedPod) => name.startsWith("kube-apiserver-");
+  const groups = [
+    pods.filter((pod) => !isLast(pod) && !isServer(pod)),
+    pods.filter(isServer),
+    pods.filter(isLast),
+  ];
+  for (const group of groups) {
+    for (const { link } of group) {
+      rmSync(link);
+    }
+    const names = group.map(({ name }) => `${name}-${node.name}`);
+    await eventually("the mirror pods are gone", end - performance.now(), async () =>
+      done(
+        (await cluster.pods()).flatMap(({ metadata }) =>
+          names.filter((one) => one === metadata.name),
+        ),
+      ),
+    );
   }
+  await waitUntilParentsRun(node, cluster, least, end - performance.now());
 }
 
 function done(late: readonly string[]): true {
