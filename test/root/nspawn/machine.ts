@@ -97,7 +97,8 @@ export class Machines implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#janitor.kill();
+    // One after the other: two that remove the same tree get into each other's way.
     rmSync(this.#dir, { recursive: true, force: true });
+    this.#janitor.kill();
   }
 }
