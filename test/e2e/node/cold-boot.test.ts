@@ -4,6 +4,7 @@ import { demand } from "../api.ts";
 import { makeCluster } from "./cluster.ts";
 import { makeNode } from "./node.ts";
 import { handBack, projectedPods, waitUntilProjectedRun } from "./projected.ts";
+import { lackingForNode } from "./requirements.ts";
 import { startSteps } from "./steps.ts";
 import { eventually } from "./wait.ts";
 
@@ -15,7 +16,13 @@ const impatient = { crashLoopBackOff: { maxContainerRestartPeriod: "2s" } };
 /** etcd, apiserver, controller manager, scheduler, proxy, flannel, vip, 2 DNS, 2 dashboards, 4 bare pods. */
 const workloads = 15;
 
-coldBoot(
+const lacking = lackingForNode();
+if (lacking !== undefined) {
+  console.log(`SKIPPED a cold boot of a real node: ${lacking}`);
+}
+const scenario = lacking === undefined ? coldBoot : coldBoot.skip;
+
+scenario(
   "a node born from files boots a cluster, and boots it again after a power cut",
   async () => {
     const { step } = startSteps("cold-boot");

@@ -5,6 +5,8 @@ export interface Steps {
 
 /** Tells on stdout what a scenario is doing and how long each step took. */
 export function startSteps(scenario: string): Steps {
+  // uvu has the suite's name on the line already.
+  console.log();
   const begunMs = performance.now();
   const seconds = (ms: number) => `${(ms / 1000).toFixed(2).padStart(7)} s`;
   return {
@@ -18,7 +20,7 @@ export function startSteps(scenario: string): Steps {
       } finally {
         const now = performance.now();
         console.log(
-          `${scenario} ${seconds(now - begunMs)} ${seconds(now - startedMs)}  ${name} ${end}`,
+          `# ${scenario} ${seconds(now - begunMs)} ${seconds(now - startedMs)}  ${name} ${end}`,
         );
       }
     },
