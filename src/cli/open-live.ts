@@ -76,7 +76,7 @@ export async function openLive(
       return answer;
     },
   };
-  const { staticPodPath, nodeIp } = kubelet;
+  const { staticPodPath, nodeIp, kubeconfigPath } = kubelet;
   return {
     api,
     connections,
@@ -88,7 +88,11 @@ export async function openLive(
       // A token or a plugin does not tell the name; the host's may be another than the node's.
       readIdentity(session.storeDir)?.node ??
       hostname().toLowerCase(),
-    kubelet: { staticPodPath, ...(nodeIp === undefined ? {} : { nodeIP: nodeIp }) },
+    kubelet: {
+      staticPodPath,
+      ...(nodeIp === undefined ? {} : { nodeIP: nodeIp }),
+      kubeconfig: kubeconfigPath,
+    },
     // What the credentials lack is their own failure, told with its next step.
     warnings: warnings.filter(({ code }) => code !== "W_PROBE"),
     skewMs: () => skewMs,

@@ -15,7 +15,7 @@ import { applyPlan, checkPlace } from "../project/project.ts";
 import { resetAttempts, takeAttempt } from "../store/marks.ts";
 import { describePlan, warningLines } from "./describe-plan.ts";
 import { withoutForeignPods } from "./foreign-pods.ts";
-import { type ObservedNode, observeNode } from "./observe-node.ts";
+import { type ObservedNode, observeNode, withCaptured } from "./observe-node.ts";
 import { type OpenedCheckpoint, openForRestore, openShown } from "./open-checkpoint.ts";
 import { output } from "./output.ts";
 import { probeApiserver } from "./probe-apiserver.ts";
@@ -50,11 +50,13 @@ export async function restore(options: RestoreOptions): Promise<ExitStatus> {
     }
   }
   const opened = tryOpen(session, options, node);
+  const known =
+    opened instanceof Failure ? node : await withCaptured(session, node, opened.checkpoint);
   if (options.force) {
     log("restore 3/5 probe: not asked (--force)");
   } else {
     const items = opened instanceof Failure ? [] : opened.checkpoint.items;
-    const verdict = await probeApiserver(session, items, node);
+    const verdict = await probeApiserver(session, items, known);
     sayVerdict(verdict);
     if (verdict.verdict === "warm") {
       await output(options.output, { verdict: "warm", reason: verdict.reason, pods: [] }, () => "");
@@ -67,18 +69,8 @@ export async function restore(options: RestoreOptions): Promise<ExitStatus> {
   return project(session, options, opened, {
     boot,
     startedMs,
-    staticPodPath: manifestDirOf(node, opened),
+    staticPodPath: known.kubelet.staticPodPath,
   });
-}
-
-/** A kubelet that is told its manifest directory by a flag only shows it while it runs: when it was captured. */
-function manifestDirOf({ kubelet }: ObservedNode, { checkpoint }: OpenedCheckpoint): string {
-  const captured = checkpoint.metadata.kubelet?.staticPodPath;
-  if (kubelet.namesStaticPodPath || captured === undefined || captured === kubelet.staticPodPath) {
-    return kubelet.staticPodPath;
-  }
-  log(`  manifests in ${captured}, as the kubelet was told when the checkpoint was taken`);
-  return captured;
 }
 
 /** A warm boot must not fail for want of a checkpoint, so that the failure is kept until it matters. */

@@ -64,6 +64,8 @@ export interface KubeletFacts {
   /** Absolute on the node. */
   readonly staticPodPath?: string;
   readonly nodeIP?: string;
+  /** Absolute on the node. */
+  readonly kubeconfig?: string;
 }
 
 const checkpointShape = object({
@@ -74,7 +76,12 @@ const checkpointShape = object({
     capturedAt: timestamp,
     source: literal("apiserver", "files"),
     kubelet: maybe(
-      object({ version: maybe(text), staticPodPath: maybe(text), nodeIP: maybe(text) }),
+      object({
+        version: maybe(text),
+        staticPodPath: maybe(text),
+        nodeIP: maybe(text),
+        kubeconfig: maybe(text),
+      }),
     ),
   }),
   pods: array(object({ namespace: text, name: text })),

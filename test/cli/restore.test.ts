@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -306,6 +307,19 @@ for (const { name, text, code, exit } of wrongFiles) {
   });
 }
 
+/** A checkpoint's document as a live capture makes it. */
+function captured(kubelet: object): object {
+  return {
+    apiVersion: "blackstart.dev/v1",
+    kind: "Checkpoint",
+    metadata: { node: "n1", capturedAt: new Date().toISOString(), source: "apiserver", kubelet },
+    pods: [{ namespace: "kube-system", name: "web" }],
+    unprojectable: [],
+    tokens: [],
+    items: objects(),
+  };
+}
+
 /** The kubelet's kubeconfig for a server on loopback. */
 function trust(node: NodeRoot, ca: Identity, port: number): void {
   const kubeconfig = `apiVersion: v1
@@ -341,6 +355,22 @@ inMemory(
     const bare = await start(node, ["restore"]).end;
     assert.equal(bare.status, 0, describe(bare));
     assert.match(bare.stderr, /open: nothing, E_NO_(KEY|STORE)\n.*probe: warm, /s);
+  },
+);
+
+inMemory(
+  "a kubeconfig that only the kubelet's flags named is known from the checkpoint",
+  async (node) => {
+    const ca = makeCertificate({ name: "kubernetes", ca: true });
+    const identity = makeCertificate({ name: "apiserver", issuer: ca, sans: ["127.0.0.1"] });
+    await using server = await listen(identity, answer(200, "ok"));
+    trust(node, ca, server.port);
+    renameSync(node.at("etc/kubernetes/kubelet.conf"), node.at("etc/kubernetes/other.conf"));
+    const file = node.at("in/checkpoint.json");
+    writeFileSync(file, JSON.stringify(captured({ kubeconfig: "/etc/kubernetes/other.conf" })));
+    const warm = await start(node, ["restore", "--from", file, "-o", "json"]).end;
+    assert.equal(warm.status, 0, describe(warm));
+    assert.equal(JSON.parse(warm.stdout).verdict, "warm", describe(warm));
   },
 );
 
@@ -423,23 +453,8 @@ function start(node: NodeRoot, words: readonly string[]) {
 inMemory(
   "a manifest directory that only the kubelet's flags named is known from the checkpoint",
   (node) => {
-    const items = objects();
-    const checkpoint = {
-      apiVersion: "blackstart.dev/v1",
-      kind: "Checkpoint",
-      metadata: {
-        node: "n1",
-        capturedAt: new Date().toISOString(),
-        source: "apiserver",
-        kubelet: { staticPodPath: "/var/lib/flag" },
-      },
-      pods: [{ namespace: "kube-system", name: "web" }],
-      unprojectable: [],
-      tokens: [],
-      items,
-    };
     const file = node.at("in/checkpoint.json");
-    writeFileSync(file, JSON.stringify(checkpoint));
+    writeFileSync(file, JSON.stringify(captured({ staticPodPath: "/var/lib/flag" })));
     mkdirSync(node.at("var/lib/flag"), { mode: 0o755 });
     succeed(["restore", "--force", "--from", file, "--root", node.root]);
     assert.deepEqual(readdirSync(node.at("var/lib/flag")), [podLink]);
