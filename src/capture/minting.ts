@@ -1,5 +1,6 @@
 import { Failure } from "../errors.ts";
 import { ApiFailure } from "../kube/api-failure.ts";
+import { backoffMs } from "../kube/backoff.ts";
 import { type Asking, askJson } from "../kube/request.ts";
 import type { Checkpoint, ServiceAccountToken, UnmintedToken } from "../model/checkpoint.ts";
 import { parseTokenAnswer, refreshAt, tokenRequestBody } from "./minted-token.ts";
@@ -21,10 +22,10 @@ export class Minting {
   }
 
   /**
-   * Mints what is due for these pods; what the apiserver refuses is asked for again after ten minutes.
+   * Mints what is due for these pods; what the apiserver refuses is asked for again, ever more rarely.
    *
-   * @throws {ApiFailure} E_API_UNREACHABLE and others that pass, only where a token that was never there could not be
-   *   asked for; the signal's reason
+   * @throws {Failure} E_API_…, only while a token that was never there cannot be had and that may pass; the
+   *   signal's reason
    */
   async refresh(wanted: readonly TokenWanted[]): Promise<void> {
     const { clock } = this.#asking;
@@ -36,9 +37,12 @@ export class Minting {
       }
     }
     for (const one of tokensDue(wanted, this.#held, new Date(clock.now()))) {
-      const again = this.#refused.get(keyOf(one))?.againAt ?? 0;
-      if (again <= clock.now() || again > clock.now() + 2 * refusalMs) {
+      const refusal = this.#refused.get(keyOf(one));
+      const againAt = refusal?.againAt ?? 0;
+      if (againAt <= clock.now() || againAt > clock.now() + 2 * growth.mostMs) {
         await this.#mint(one);
+      } else if (refusal?.failure !== undefined) {
+        throw refusal.failure;
       }
     }
   }
@@ -95,31 +99,58 @@ export class Minting {
       if (!(error instanceof Failure) || this.#asking.signal.aborted) {
         throw error;
       }
-      // A token that is held is used until it dies: it may be worth more than the right to a new one.
-      const isHeld = this.#held.some((held) => keyOf(held) === key);
-      const passes = error instanceof ApiFailure && error.isTransient;
-      if (passes && !isHeld) {
-        throw error;
-      }
-      const { namespace, pod, audience } = wanted;
-      this.#refused.set(key, {
-        againAt: clock.now() + (passes ? retryMs : refusalMs),
-        unminted: isHeld
-          ? undefined
-          : { namespace, pod, audience, message: `${error.code}: ${error.message}` },
-      });
+      this.#refuse(key, wanted, error);
+    }
+  }
+
+  /**
+   * Notes that a token could not be minted. A token that is held is used until it dies, for it may be worth more
+   * than the right to a new one. Without one it is first taken for something that passes: the authorizer learns of a
+   * new pod a little late, an apiserver may be busy. Only then is the pod captured without its token.
+   *
+   * @throws {Failure} the failure, while it may pass and no token is held
+   */
+  #refuse(key: string, { namespace, pod, audience }: TokenWanted, failure: Failure): void {
+    const now = this.#asking.clock.now();
+    const known = this.#refused.get(key);
+    const tries = (known?.tries ?? 0) + 1;
+    const sinceMs = Math.min(known?.sinceMs ?? now, now);
+    const isTransient = failure instanceof ApiFailure && failure.isTransient;
+    const graceMs = this.#asking.attempts > 1 ? 0 : isTransient ? busyMs : lateMs;
+    const isHeld = this.#held.some((held) => keyOf(held) === key);
+    const mayPass = !isHeld && (now - sinceMs < graceMs || (isTransient && graceMs === 0));
+    const askedMs = failure instanceof ApiFailure ? (failure.retryAfterMs ?? 0) : 0;
+    const waitMs = backoffMs(tries, growth, this.#asking.clock.random(), Math.min(askedMs, busyMs));
+    const message = `${failure.code}: ${failure.message}`;
+    this.#refused.set(key, {
+      tries,
+      sinceMs,
+      againAt: now + waitMs,
+      failure: mayPass ? failure : undefined,
+      unminted: isHeld || mayPass ? undefined : { namespace, pod, audience, message },
+    });
+    if (mayPass) {
+      throw failure;
     }
   }
 }
 
 interface Refusal {
+  readonly tries: number;
+  /** When it was refused first. */
+  readonly sinceMs: number;
   readonly againAt: number;
+  /** What it was refused with, while that may pass and nothing is to be captured. */
+  readonly failure: Failure | undefined;
   /** undefined while an older token is held. */
   readonly unminted: UnmintedToken | undefined;
 }
 
-const refusalMs = 600_000;
-const retryMs = 30_000;
+const growth = { firstMs: 1_000, mostMs: 600_000 } as const;
+/** How late an authorizer may learn of a pod, ms. */
+const lateMs = 3_000;
+/** How long an apiserver may be busy before pods are captured without a token, ms. */
+const busyMs = 180_000;
 
 async function mint(wanted: TokenWanted, asking: Asking) {
   const { namespace, serviceAccount, pod, audience } = wanted;

@@ -23,13 +23,45 @@ export interface Awaited {
   readonly isEnding: boolean;
 }
 
-/**
- * How long a successor is waited for, milliseconds since the wait began.
- *
- * Pure. Half a minute for a controller to make it; an old pod is given its grace period first, which may be long.
- */
-export function patienceMs(awaited: readonly Awaited[]): number {
-  return awaited.some(({ isEnding }) => isEnding) ? 600_000 : 30_000;
+/** How long an old pod may take to end, ms: its grace period may be long. */
+export const endingMs = 600_000;
+/** How long a controller may then take to make the next, ms. */
+export const successorMs = 30_000;
+
+interface Wait {
+  readonly sinceMs: number;
+  /** Since when no old pod has been ending; undefined while one is. */
+  readonly goneMs: number | undefined;
+}
+
+/** How long each workload has been waited for; one that is complete again begins anew the next time. */
+export class Patience {
+  #waits: ReadonlyMap<string, Wait> = new Map();
+
+  /**
+   * Until when the successors are worth waiting for, ms since 1970; undefined when that is over for all of them.
+   *
+   * The time for a controller counts from when the old pod has gone, not from when it began to end.
+   */
+  until(awaited: readonly Awaited[], now: number): number | undefined {
+    this.#waits = new Map(
+      awaited.map(({ workload, isEnding }) => {
+        const known = this.#waits.get(workload);
+        const goneMs = isEnding ? undefined : atMost(known?.goneMs ?? now, now);
+        return [workload, { sinceMs: atMost(known?.sinceMs ?? now, now), goneMs }];
+      }),
+    );
+    const ends = [...this.#waits.values()].map(({ sinceMs, goneMs }) =>
+      Math.min(sinceMs + endingMs, (goneMs ?? Number.POSITIVE_INFINITY) + successorMs),
+    );
+    const untilMs = Math.max(...ends);
+    return untilMs > now ? untilMs : undefined;
+  }
+}
+
+/** A time after `now` is from before the clock was set back. */
+function atMost(timeMs: number, now: number): number {
+  return Math.min(timeMs, now);
 }
 
 /** Pure. */

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { View } from "../capture/follower.ts";
 import { Minting } from "../capture/minting.ts";
 import { viewOnce } from "../capture/once.ts";
-import { namesOf, patienceMs } from "../capture/replacement.ts";
+import { namesOf, Patience } from "../capture/replacement.ts";
 import { Failure } from "../errors.ts";
 import { statOf } from "../host/guarded-file.ts";
 import { log } from "../host/log.ts";
@@ -59,8 +59,8 @@ export async function captureOnce(setup: CaptureSetup): Promise<CaptureReport> {
 
     let { view, assessment } = await look();
     clearTimeout(waiting);
-    for (const startedAt = clock.now(); assessment.kind === "awaiting"; ) {
-      if (clock.now() - startedAt >= patienceMs(assessment.workloads)) {
+    for (const patience = new Patience(); assessment.kind === "awaiting"; ) {
+      if (patience.until(assessment.workloads, clock.now()) === undefined) {
         break; // it was scaled down, or moved to another node
       }
       log(`capture: waiting for a new pod of ${namesOf(assessment.workloads)}`);

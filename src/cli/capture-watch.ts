@@ -20,6 +20,12 @@ export async function captureWatch(settings: CaptureSettings): Promise<ExitStatu
     stop.abort();
     round.abort();
   };
+  // main.ts says what it was. A process that goes on without one of its parts would only look alive.
+  let status: ExitStatus = Exit.ok;
+  process.once("uncaughtException", () => {
+    status = Exit.software;
+    end();
+  });
   process.once("SIGTERM", end);
   process.once("SIGINT", end);
   process.on("SIGHUP", () => round.abort());
@@ -41,5 +47,5 @@ export async function captureWatch(settings: CaptureSettings): Promise<ExitStatu
     }
   }
   log("capture: stopped");
-  return Exit.ok;
+  return status;
 }

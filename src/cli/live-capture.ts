@@ -60,11 +60,27 @@ export class LiveCapture {
   readonly #setup: LiveSetup;
   readonly #minting: Minting;
   #newest: Newest | undefined;
+  /** The number of the newest file when it was last looked at; whether that opens or not. */
+  #seen: number | undefined;
 
   constructor(setup: LiveSetup, minting: Minting, newest: Newest | undefined) {
     this.#setup = setup;
     this.#minting = minting;
     this.#newest = newest;
+    this.#seen = newest?.generation;
+  }
+
+  /** Takes note when another process has committed, or generations are gone. True when that is so. */
+  reread(): boolean {
+    const { session, ring, node } = this.#setup;
+    const onDisk = this.#onDisk();
+    if (onDisk === this.#seen) {
+      return false;
+    }
+    this.#seen = onDisk;
+    const before = this.#newest?.generation;
+    this.#newest = readNewest(session.storeDir, ring, node).newest;
+    return this.#newest?.generation !== before;
   }
 
   get newest(): Newest | undefined {
@@ -122,13 +138,8 @@ export class LiveCapture {
   async commit({ checkpoint, tags }: Change): Promise<Recorded | undefined> {
     const { session, ring, recipients, node } = this.#setup;
     using lock = acquireLock(session.runDir);
-    const newestOnDisk = this.#onDisk();
-    if (newestOnDisk !== undefined && newestOnDisk !== this.#newest?.generation) {
-      const reading = readNewest(session.storeDir, ring, node);
-      if (reading.newest !== undefined && reading.newest.generation !== this.#newest?.generation) {
-        this.#newest = reading.newest;
-        return undefined;
-      }
+    if (this.reread()) {
+      return undefined;
     }
     const { capturedAt } = checkpoint.metadata;
     const committed = await commitGeneration(
@@ -139,6 +150,7 @@ export class LiveCapture {
       { keep: session.config.retention.generations },
     );
     const { generation } = committed;
+    this.#seen = generation;
     this.#newest = newestAfter(this.#newest, { generation, checkpoint, tags });
     return { ...committed, warnings: [...lock.warnings, ...committed.warnings] };
   }

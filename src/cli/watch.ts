@@ -1,7 +1,7 @@
 import { type CadenceFacts, nextCommit } from "../capture/cadence.ts";
 import { Follower } from "../capture/follower.ts";
 import { Minting } from "../capture/minting.ts";
-import { namesOf, patienceMs } from "../capture/replacement.ts";
+import { namesOf, Patience } from "../capture/replacement.ts";
 import { Exit, Failure } from "../errors.ts";
 import { log, logWarning } from "../host/log.ts";
 import { preferSmall } from "../host/memory.ts";
@@ -33,10 +33,10 @@ export class Watch {
   #said = "";
   #lastCommitMs: number | undefined;
   #halfLifeMs: number | undefined;
-  #awaitedSinceMs: number | undefined;
   #pendingSinceMs: number | undefined;
   #isClockTrusted = false;
   readonly #tidying: Tidying;
+  readonly #patience = new Patience();
 
   constructor(setup: CaptureSetup, clock: Clock, signal: AbortSignal) {
     this.#setup = setup;
@@ -75,8 +75,9 @@ export class Watch {
       log(`capture: following the pods of node ${node}`);
       while (!this.#signal.aborted) {
         const dueMs = await this.#attempt(() => this.#step(live, follower, capture, minting));
-        const tidyMs = this.#tidying.run();
-        await this.#changes.rest(Math.min(dueMs, tidyMs, this.#clock.now() + lookMs));
+        const now = this.#clock.now();
+        const mintMs = Math.max(minting.dueAt ?? now + lookMs, now + 1_000);
+        await this.#changes.rest(Math.min(dueMs, this.#tidying.run(), mintMs, now + lookMs));
       }
     } finally {
       connections.close();
@@ -104,12 +105,15 @@ export class Watch {
     minting: Minting,
   ): Promise<number> {
     const now = this.#clock.now();
+    this.#changes.look();
+    if (capture.reread()) {
+      this.#changes.since(now); // somebody else has committed, or removed generations
+    }
     if (credentials.changed()) {
       log("capture: the kubelet's credentials have changed, connecting anew");
       connections.reconnect();
     }
     refuseProjected(this.#setup.session, kubelet.staticPodPath);
-    this.#changes.look();
     const view = follower.view();
     if (view.pending.length > 0) {
       return this.#await(view.pending, view.failures);
@@ -137,19 +141,16 @@ export class Watch {
     switch (assessment.kind) {
       case "unchanged":
         this.#changes.done();
-        this.#awaitedSinceMs = undefined;
         return this.#settled(settle(), capture, minting);
       case "awaiting": {
-        this.#awaitedSinceMs ??= now;
-        const untilMs = this.#awaitedSinceMs + patienceMs(assessment.workloads);
-        if (now < untilMs && this.#awaitedSinceMs <= now) {
+        const untilMs = this.#patience.until(assessment.workloads, now);
+        if (untilMs !== undefined) {
           this.#say(`waiting for a new pod of ${namesOf(assessment.workloads)}`);
           return untilMs;
         }
         return this.#commit(assessment, capture, minting);
       }
       case "changed":
-        this.#awaitedSinceMs = undefined;
         return this.#commit(assessment, capture, minting);
     }
   }
@@ -171,12 +172,11 @@ export class Watch {
     }
     this.#changes.done();
     const { checkpoint, plan } = assessment.change;
-    const tookMs = this.#clock.now() - sinceMs;
     this.#lastCommitMs = this.#clock.now();
     this.#tidying.note(true);
     this.#halfLifeMs = minting.halfLifeMs;
     log(
-      `capture: generation ${recorded.generation}: ${count(checkpoint.pods.length, "pod")}, ${count(checkpoint.items.length, "object")}, ${count(checkpoint.tokens.length, "token")}, ${size(recorded.sizeBytes)}${tokensOnly ? ", new tokens" : ""}; ${describeDuration(tookMs)} after the change`,
+      `capture: generation ${recorded.generation}: ${count(checkpoint.pods.length, "pod")}, ${count(checkpoint.items.length, "object")}, ${count(checkpoint.tokens.length, "token")}, ${size(recorded.sizeBytes)}${tokensOnly ? ", new tokens" : ""}; ${describeDuration(this.#clock.now() - sinceMs)} after the change`,
     );
     for (const { namespace, name, code, message } of checkpoint.unprojectable) {
       log(`capture: left out ${namespace}/${name}: ${code}: ${message}`, "warning");

@@ -4,7 +4,7 @@ import {
   awaitedWorkloads,
   formerPod,
   isSuccessor,
-  patienceMs,
+  Patience,
 } from "../../src/capture/replacement.ts";
 import type { KubernetesObject, Pod } from "../../src/model/kubernetes.ts";
 
@@ -121,11 +121,42 @@ for (const { name, former, selected, others = [], awaited } of cases) {
       found.map(({ workload }) => workload),
       awaited,
     );
-    // An old pod has its grace period; a controller has half a minute.
-    const isEnding = others.some(({ ending }) => ending === "deleted");
-    assert.equal(patienceMs(found), isEnding && awaited.length > 0 ? 600_000 : 30_000);
   });
 }
+
+const second = 1_000;
+const etcdAwaited = (isEnding: boolean) => [{ workload: "kube-system/DaemonSet/etcd", isEnding }];
+
+replacement("a controller has half a minute from when the old pod has gone", () => {
+  const patience = new Patience();
+  assert.equal(patience.until(etcdAwaited(true), 0), 600 * second);
+  assert.equal(patience.until(etcdAwaited(true), 45 * second), 600 * second);
+  assert.equal(patience.until(etcdAwaited(false), 50 * second), 80 * second);
+  assert.equal(patience.until(etcdAwaited(false), 79 * second), 80 * second);
+  assert.equal(patience.until(etcdAwaited(false), 80 * second), undefined);
+});
+
+replacement("an old pod that never ends is waited for ten minutes", () => {
+  const patience = new Patience();
+  patience.until(etcdAwaited(true), 0);
+  assert.equal(patience.until(etcdAwaited(true), 600 * second), undefined);
+});
+
+replacement("each workload has its own time, and a new one the next time", () => {
+  const patience = new Patience();
+  const proxy = { workload: "kube-system/DaemonSet/proxy", isEnding: false };
+  patience.until(etcdAwaited(false), 0);
+  assert.equal(patience.until(etcdAwaited(false), 30 * second), undefined);
+  assert.equal(patience.until([...etcdAwaited(false), proxy], 31 * second), 61 * second);
+  assert.equal(patience.until([proxy], 61 * second), undefined);
+  assert.equal(patience.until(etcdAwaited(false), 70 * second), 100 * second);
+});
+
+replacement("a clock that is set back puts nothing off", () => {
+  const patience = new Patience();
+  patience.until(etcdAwaited(false), 1_000 * second);
+  assert.equal(patience.until(etcdAwaited(false), 0), 30 * second);
+});
 
 replacement("the same name or the same workload makes a successor", () => {
   const former = formerPod(pod({ uid: "a", name: "etcd-1", owner: etcd }));

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { suite } from "uvu";
 import { tagsOf } from "../../src/cli/newest-generation.ts";
-import { assertFails, blackstart, describe, type Run } from "./executable.ts";
+import { assertFails, blackstart, describe, type Run, succeed } from "./executable.ts";
 import { assertSecret, everything, isPods } from "./live/bad-cluster.ts";
 import {
   type Asked,
@@ -23,8 +23,8 @@ import {
   start,
   startProgram,
 } from "./live/live-node.ts";
-import { memory, type NodeRoot } from "./node-root.ts";
-import { configMap, pod, secret } from "./objects.ts";
+import { capture, memory, type NodeRoot } from "./node-root.ts";
+import { configMap, objects, pod, secret } from "./objects.ts";
 
 const test = suite("live capture");
 
@@ -69,6 +69,36 @@ async function until(holds: () => boolean, what: string): Promise<void> {
 const second = pod({ metadata: { name: "second", uid: "0aa35a6e-68f6-4a5a-9d4c-d3d1a3a0c002" } });
 const levelOf = (node: NodeRoot, generation: number) =>
   opened(node, generation).items.find(({ kind }) => kind === "ConfigMap")?.["data"];
+
+live("while pods from a checkpoint run it rests, says so once, and stops at once", async (node) => {
+  succeed(["restore", "--force", "--root", node.root]);
+  const running = watch(node);
+  await running.says(/E_PROJECTED/);
+  await pause(2_000);
+  const stat = readFileSync(`/proc/${running.child.pid}/stat`, "utf8").split(" ");
+  assert.ok(Number(stat[13]) + Number(stat[14]) < 150, `${stat[13]} and ${stat[14]} ticks of CPU`);
+  const stoppedMs = performance.now();
+  running.child.kill("SIGTERM");
+  const { stderr } = await ended(running);
+  assert.ok(performance.now() - stoppedMs < 1_000);
+  assert.equal(stderr.match(/E_PROJECTED/g)?.length, 1, stderr);
+});
+
+live(
+  "a generation that somebody else has made is replaced where it is not the truth",
+  async (node, server) => {
+    const running = watch(node);
+    await until(() => generations(node).includes(3), "the first generation");
+    capture(node, ...objects({ level: "stranger" }));
+    // It looks every half minute, and whenever something happens.
+    server.put({ ...pod(), status: { phase: "Running" } });
+    await until(() => generations(node).includes(5), "a generation with the truth again");
+    running.child.kill("SIGTERM");
+    await ended(running);
+    assert.deepEqual(levelOf(node, 5), levelOf(node, 3));
+    assert.notDeepEqual(levelOf(node, 4), levelOf(node, 3));
+  },
+);
 
 live("with a token, which names no node, the store tells whose it is", async (node, server) => {
   const user = { "client-certificate-data": undefined, "client-key-data": undefined };

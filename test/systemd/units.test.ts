@@ -209,8 +209,8 @@ systemdUnits("a capture that cannot be now is a success of the timer's unit", as
 });
 
 systemdUnits("the timer's unit may run for as long as a capture waits for a new pod", async () => {
-  const { patienceMs } = await import("../../src/capture/replacement.ts");
-  const longest = patienceMs([{ workload: "w", isEnding: true }]);
+  const { endingMs, successorMs } = await import("../../src/capture/replacement.ts");
+  const longest = endingMs + successorMs;
   const [limit] = words("blackstart-capture-once.service", "TimeoutStartSec");
   assert.equal(limit, "15min");
   assert.ok(15 * 60_000 > longest + 60_000);
