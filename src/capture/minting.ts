@@ -120,7 +120,14 @@ export class Minting {
     const isHeld = this.#held.some((held) => keyOf(held) === key);
     const mayPass = !isHeld && (now - sinceMs < graceMs || (isTransient && graceMs === 0));
     const askedMs = failure instanceof ApiFailure ? (failure.retryAfterMs ?? 0) : 0;
-    const waitMs = backoffMs(tries, growth, this.#asking.clock.random(), Math.min(askedMs, busyMs));
+    const usualMs = backoffMs(
+      tries,
+      growth,
+      this.#asking.clock.random(),
+      Math.min(askedMs, busyMs),
+    );
+    // While it may be a matter of a moment, it is asked every moment.
+    const waitMs = mayPass && !isTransient ? growth.firstMs : usualMs;
     const message = `${failure.code}: ${failure.message}`;
     this.#refused.set(key, {
       tries,

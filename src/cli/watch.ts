@@ -138,18 +138,18 @@ export class Watch {
     this.#tidying.note(false);
     const assessment = await capture.assess(view, new Date(now));
     this.#say("");
+    const awaited = assessment.kind === "awaiting" ? assessment.workloads : [];
+    const untilMs = this.#patience.until(awaited, now);
     switch (assessment.kind) {
       case "unchanged":
         this.#changes.done();
         return this.#settled(settle(), capture, minting);
-      case "awaiting": {
-        const untilMs = this.#patience.until(assessment.workloads, now);
+      case "awaiting":
         if (untilMs !== undefined) {
           this.#say(`waiting for a new pod of ${namesOf(assessment.workloads)}`);
           return untilMs;
         }
         return this.#commit(assessment, capture, minting);
-      }
       case "changed":
         return this.#commit(assessment, capture, minting);
     }
