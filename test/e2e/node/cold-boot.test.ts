@@ -3,7 +3,12 @@ import { suite } from "uvu";
 import { demand } from "../api.ts";
 import { makeCluster } from "./cluster.ts";
 import { makeNode } from "./node.ts";
-import { handBack, projectedPods, waitUntilProjectedRun } from "./projected.ts";
+import {
+  handBack,
+  projectedPods,
+  waitUntilParentsExist,
+  waitUntilProjectedRun,
+} from "./projected.ts";
 import { lackingForNode } from "./requirements.ts";
 import { startSteps } from "./steps.ts";
 import { eventually } from "./wait.ts";
@@ -47,9 +52,7 @@ scenario(
     await step("all projected pods", () => waitUntilProjectedRun(node, born, 60_000));
     await step("create the objects", () => cluster.createObjects());
     await step("controllers make the pods", () =>
-      eventually("pods are made", 60_000, async () =>
-        (await cluster.pods()).length >= workloads ? true : undefined,
-      ),
+      waitUntilParentsExist(cluster, workloads, 60_000),
     );
     await step("hand back", () => handBack(node, cluster, born, workloads, 180_000));
     const captured = await step("capture", () => blackstart("capture"));

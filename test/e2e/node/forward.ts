@@ -1,5 +1,5 @@
 import { existsSync, rmSync } from "node:fs";
-import { connect, createServer, type Server } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { findLoopbackPort } from "../loopback-port.ts";
 import type { Machine } from "./machine.ts";
@@ -23,10 +23,17 @@ export interface Forwarding {
  */
 export async function forwardPorts(dir: string, ports: readonly number[]): Promise<Forwarding> {
   const listening = new Map<number, { readonly server: Server; readonly outside: number }>();
+  const open = new Set<Socket>();
+  const track = (socket: Socket) => {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+  };
   for (const port of ports) {
     const outside = await findLoopbackPort();
     const server = createServer((client) => {
       const upstream = connect(join(dir, `${port}.sock`));
+      track(client);
+      track(upstream);
       client.pipe(upstream).pipe(client);
       client.on("error", () => upstream.destroy());
       upstream.on("error", () => client.resetAndDestroy());
@@ -68,6 +75,10 @@ export async function forwardPorts(dir: string, ports: readonly number[]): Promi
     close: () => {
       for (const { server } of listening.values()) {
         server.close();
+      }
+      // One that is left would keep this process alive.
+      for (const socket of open) {
+        socket.destroy();
       }
     },
   };

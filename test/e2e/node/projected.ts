@@ -53,6 +53,25 @@ export async function waitUntilProjectedRun(
   });
 }
 
+/**
+ * Returns once the API has that many pods of the node, mirrors not counted.
+ *
+ * Without a controller manager and scheduler no pod of theirs is made: wait for this before theirs are taken away.
+ */
+export async function waitUntilParentsExist(
+  cluster: Cluster,
+  least: number,
+  deadlineMs: number,
+): Promise<void> {
+  await eventually("the pods of the API exist", deadlineMs, async () => {
+    const { length } = (await cluster.pods()).filter(isParent);
+    if (length < least) {
+      throw new Error(`${length} pods, not ${least}`);
+    }
+    return true;
+  });
+}
+
 /** Returns once the apiserver says that all of the node's own pods are Ready, at least `least` of them. */
 export async function waitUntilParentsRun(
   node: Node,
