@@ -86,7 +86,8 @@ blessing("a kill in between costs nothing of the period that has passed", async 
   await until(() => node.isBlessed(generation), 15_000, watching.log);
   const ms = Date.now() - appearedAt;
   note(`killed and started again in between: blessed ${seconds(ms)} after the generation`);
-  assert.ok(ms > settleMs && ms < settleMs + 2_000, `${ms} ms`);
+  // The period counts from the capture, which is before the file is there.
+  assert.ok(ms > settleMs - 500 && ms < settleMs + 2_000, `${ms} ms`);
   assert.equal(node.newest(), generation);
 });
 
