@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { demand } from "../api.ts";
 import type { ApiPod, Cluster } from "./cluster.ts";
 import type { KubeletPod, Node } from "./node.ts";
 import { eventually } from "./wait.ts";
@@ -105,8 +106,8 @@ export function isReady({ status }: KubeletPod | ApiPod): boolean {
  * Takes the projected pods away as a careful person would, and waits until the pods of the API run in their place.
  *
  * Each is left until the mirror pods of those before it are gone: a kubelet deletes a mirror in the loop that
- * also restarts containers, and where etcd is away it waits 34 s for each (kubernetes#139502). etcd's own
- * mirror may still cost that once. A parent starts when its back-off is over: give the kubelet
+ * also restarts containers, and where etcd is away it waits 34 s, again and again (kubernetes#139502). So
+ * etcd's own mirror is deleted before etcd goes. A parent starts when its back-off is over: give the kubelet
  * `crashLoopBackOff.maxContainerRestartPeriod` where that must not take minutes.
  *
  * @param least  as in `waitUntilParentsRun`
@@ -128,17 +129,23 @@ export async function handBack(
     pods.filter(isLast),
   ];
   for (const group of groups) {
+    const mirrors = group.map(({ namespace, name }) => ({
+      namespace,
+      name: `${name}-${node.name}`,
+    }));
+    if (group.some(isLast)) {
+      for (const { namespace, name } of mirrors) {
+        const path = `/api/v1/namespaces/${namespace}/pods/${name}?gracePeriodSeconds=0`;
+        await demand(cluster.api, "DELETE", path, undefined, [404]);
+      }
+    }
     for (const { link } of group) {
       rmSync(link);
     }
-    const names = group.map(({ name }) => `${name}-${node.name}`);
-    await eventually("the mirror pods are gone", end - performance.now(), async () =>
-      done(
-        (await cluster.pods()).flatMap(({ metadata }) =>
-          names.filter((one) => one === metadata.name),
-        ),
-      ),
-    );
+    await eventually("the mirror pods are gone", end - performance.now(), async () => {
+      const present = (await cluster.pods()).map(({ metadata }) => metadata.name);
+      return done(mirrors.flatMap(({ name }) => (present.includes(name) ? [name] : [])));
+    });
   }
   await waitUntilParentsRun(node, cluster, least, end - performance.now());
 }
