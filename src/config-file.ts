@@ -193,7 +193,7 @@ function taker(source: string) {
 }
 
 function isAbsolutePath(text: string): boolean {
-  return text.startsWith("/") && text.length < 4_096 && !/\p{Cc}/u.test(text);
+  return text.startsWith("/") && text.length < 4_096 && !/[^ -~\u00a0-\uffff]/.test(text);
 }
 
 /** Its grammar is the selection's matter. */

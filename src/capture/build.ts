@@ -4,6 +4,7 @@ import type {
   ServiceAccountToken,
   UnmintedToken,
 } from "../model/checkpoint.ts";
+import { isoTime } from "../model/iso-time.ts";
 import type { KubernetesObject, Pod } from "../model/kubernetes.ts";
 import type { Skip } from "../model/plan.ts";
 
@@ -32,7 +33,7 @@ export function buildCheckpoint(captured: Captured): Checkpoint {
     kind: "Checkpoint",
     metadata: {
       node,
-      capturedAt: capturedAt.toISOString(),
+      capturedAt: isoTime(capturedAt),
       source,
       ...(kubelet === undefined ? {} : { kubelet }),
     },

@@ -3,6 +3,7 @@ import { ApiFailure } from "../kube/api-failure.ts";
 import { backoffMs } from "../kube/backoff.ts";
 import { type Asking, askJson } from "../kube/request.ts";
 import type { Checkpoint, ServiceAccountToken, UnmintedToken } from "../model/checkpoint.ts";
+import { isoTime } from "../model/iso-time.ts";
 import { parseTokenAnswer, refreshAt, tokenRequestBody } from "./minted-token.ts";
 import { type HeldToken, heldFor, type TokenWanted, tokensDue } from "./tokens.ts";
 
@@ -74,7 +75,7 @@ export class Minting {
       pod,
       audience,
       token,
-      expiresAt: expiresAt.toISOString(),
+      expiresAt: isoTime(expiresAt),
     }));
   }
 

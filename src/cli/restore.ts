@@ -7,6 +7,7 @@ import { ensureMemory } from "../host/tmpfs.ts";
 import { uptimeMs } from "../host/uptime.ts";
 import { describeDuration, judgeClock } from "../model/clock.ts";
 import { describeTime } from "../model/describe-outcome.ts";
+import { isoTime } from "../model/iso-time.ts";
 import type { Applied } from "../model/outcome.ts";
 import type { RestorePlan, Warning } from "../model/plan.ts";
 import type { Verdict } from "../model/probe.ts";
@@ -41,7 +42,7 @@ export async function restore(options: RestoreOptions): Promise<ExitStatus> {
   const { staticPodPath } = node.kubelet;
   logWarnings(node.warnings);
   log(
-    `restore 1/5 boot: ${boot.bootId ?? "unknown boot id"}, clock ${boot.now.toISOString()}, manifests in ${staticPodPath}`,
+    `restore 1/5 boot: ${boot.bootId ?? "unknown boot id"}, clock ${isoTime(boot.now)}, manifests in ${staticPodPath}`,
   );
   if (!options.dryRun) {
     removeDead(session, staticPodPath);

@@ -9,6 +9,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { Failure } from "../errors.ts";
+import { isoTime } from "../model/iso-time.ts";
 import type { Warning } from "../model/plan.ts";
 import { ensureDirectory } from "./directory.ts";
 import { failureOf, hasErrno } from "./system-error.ts";
@@ -154,7 +155,7 @@ function isAlive({ pid, starttime, bootId }: Owner): boolean {
 
 function describeSelf(now: Date): Owner {
   const { pid } = process;
-  return { pid, starttime: readStarttime(pid), bootId: readBootId(), since: now.toISOString() };
+  return { pid, starttime: readStarttime(pid), bootId: readBootId(), since: isoTime(now) };
 }
 
 /** Field 22 of /proc/PID/stat; the name in field 2 may hold spaces and parentheses. Source: proc(5). */
