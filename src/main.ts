@@ -6,7 +6,8 @@ import { Exit, type ExitStatus, Failure, isSystemError } from "./errors.ts";
 /**
  * Runs one command line and sets the exit status.
  *
- * `restore`, which runs at every boot, is reached without loading the parser of the other commands.
+ * `restore`, which runs at every boot, and `capture --watch`, which stays, are reached without loading the parser of
+ * the other commands.
  * A failure is one line on stderr. A signal ends the process at once by its default action: every
  * step that a command takes can be repeated.
  */
@@ -37,6 +38,14 @@ async function dispatch(words: readonly string[]): Promise<ExitStatus> {
     }
   }
   requireWorkingDirectory();
+  if (words[0] === "capture" && words.includes("--watch")) {
+    const { parseWatchArguments } = await import("./cli/capture-options.ts");
+    const options = parseWatchArguments(words.slice(1));
+    if (options !== undefined) {
+      const { capture } = await import("./cli/capture.ts");
+      return capture(options);
+    }
+  }
   const { run } = await import("./cli/args.ts");
   return run(words);
 }

@@ -24,6 +24,8 @@ if (names.some((name) => doors.test(name))) {
 
 const factories = Object.create(null);
 const loaded = new Map();
+// Until V8 refuses one, for its flags have changed: it would refuse the others too, and reading them costs memory.
+let cachesFit = true;
 
 function load(file) {
   const known = loaded.get(file);
@@ -48,10 +50,14 @@ function evaluate(name) {
     filename: `blackstart/${name}`,
     cachedData: cache(name),
   });
+  cachesFit &&= script.cachedDataRejected !== true;
   Object.assign(factories, script.runInThisContext());
 }
 
 function cache(name) {
+  if (!cachesFit) {
+    return undefined;
+  }
   try {
     return Buffer.from(getRawAsset(`${name}.cache`));
   } catch {

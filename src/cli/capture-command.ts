@@ -1,6 +1,6 @@
 import { Exit } from "../errors.ts";
-import { type Command, exits, nodeName, objectPaths, select, selectOf } from "./command.ts";
-import { globalOptions, globalsOf, outputOf, outputOption, textOf, textsOf } from "./options.ts";
+import { captureOptions, toCaptureOptions } from "./capture-options.ts";
+import { type Command, exits } from "./command.ts";
 
 /** `blackstart capture`. */
 export const captureCommand: Command = {
@@ -12,27 +12,7 @@ export const captureCommand: Command = {
     "The newest generation stays the newest when the capture would be worse: when a reference of a pod that it holds leads nowhere, when no pod is selected any more, when the apiserver does not answer, or not as an apiserver does. While pods from a checkpoint run on this node nothing is captured from an apiserver.",
     "A generation whose pods have all been Ready for the settle period is blessed: restore falls back to it when a newer one has failed to come up.",
   ],
-  options: {
-    ...globalOptions,
-    output: outputOption,
-    watch: {
-      type: "boolean",
-      describe:
-        "Stay, and capture within 2 s of a change that matters, at most once in `capture.interval` of the configuration (1 minute); SIGHUP reads that anew, SIGTERM and SIGINT end it with 0",
-    },
-    "allow-empty": {
-      type: "boolean",
-      describe:
-        "Let a generation without a pod take the place of one with pods; with neither --watch nor --from",
-    },
-    from: { ...objectPaths, describe: `${objectPaths.describe}. No apiserver is asked` },
-    node: {
-      ...nodeName,
-      otherwise:
-        "as the kubelet is called; with --from the only node in the objects, else this host's name",
-    },
-    select,
-  },
+  options: captureOptions,
   examples: [
     { line: "capture", says: "once, now" },
     { line: "capture --watch", says: "what blackstart-capture.service runs" },
@@ -59,14 +39,6 @@ export const captureCommand: Command = {
   ],
   run: async (values) => {
     const { capture } = await import("./capture.ts");
-    return capture({
-      ...globalsOf(values),
-      output: outputOf(values),
-      from: textsOf(values, "from"),
-      node: textOf(values, "node"),
-      select: selectOf(values),
-      watch: values["watch"] === true,
-      allowEmpty: values["allow-empty"] === true,
-    });
+    return capture(toCaptureOptions(values));
   },
 };

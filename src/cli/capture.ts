@@ -34,6 +34,7 @@ export async function capture(options: CaptureOptions): Promise<ExitStatus> {
     });
   }
   if (watch) {
+    (await import("../host/memory.ts")).preferSmall();
     const { captureWatch } = await import("./capture-watch.ts");
     return captureWatch(options);
   }

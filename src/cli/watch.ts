@@ -4,7 +4,6 @@ import { Minting } from "../capture/minting.ts";
 import { namesOf, Patience } from "../capture/replacement.ts";
 import { Exit, Failure } from "../errors.ts";
 import { log, logWarning } from "../host/log.ts";
-import { preferSmall } from "../host/memory.ts";
 import type { Clock } from "../kube/clock.ts";
 import { describeDuration } from "../model/clock.ts";
 import type { CaptureSetup } from "./capture-setup.ts";
@@ -71,7 +70,6 @@ export class Watch {
         onChange: () => this.#changes.note(),
         onWatches: (watches) => connections.expect(watches),
       });
-      preferSmall();
       log(`capture: following the pods of node ${node}`);
       while (!this.#signal.aborted) {
         const dueMs = await this.#attempt(() => this.#step(live, follower, capture, minting));
