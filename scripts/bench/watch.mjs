@@ -58,7 +58,7 @@ export async function measureWatch({ blackstart, waiting, dir, quietSeconds }) {
     env: {
       ...cleanEnvironment(),
       MALLOC_ARENA_MAX: "1",
-      MALLOC_MMAP_THRESHOLD_: "131072",
+      MALLOC_MMAP_THRESHOLD_: "32768",
       MALLOC_TRIM_THRESHOLD_: "131072",
     },
     stdio: ["ignore", "ignore", process.env["BENCH_VERBOSE"] === undefined ? "ignore" : "inherit"],
