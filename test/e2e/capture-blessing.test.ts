@@ -45,7 +45,12 @@ blessing("once all have been Ready for the settle period it is, and not before",
   // A condition's time is in whole seconds, so it may be up to one earlier; and the answer comes later.
   assert.ok(ms > settleMs - 1_500 && ms < settleMs + 4_000, `${ms} ms`);
   assert.equal(node.newest(), generation, "a blessing is no generation");
-  assert.match(watching.log(), new RegExp(`generation ${generation} is blessed`));
+  // It is said a moment after it is done.
+  await until(
+    () => watching.log().includes(`generation ${generation} is blessed`),
+    2_000,
+    watching.log,
+  );
 });
 
 blessing("a pod that was not Ready in between starts anew", async () => {
