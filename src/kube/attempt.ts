@@ -3,6 +3,7 @@ import type { SecureContext, TLSSocket } from "node:tls";
 import type { Finding } from "../model/probe.ts";
 import { answerLimitBytes, readAnswer } from "./http-answer.ts";
 import { judgePeer } from "./judge-peer.ts";
+import { codeOf, socketFinding } from "./socket-finding.ts";
 
 /** One address to ask, and what it must prove. */
 export interface Target {
@@ -72,7 +73,7 @@ export function ask(target: Target, trust: Trust): Attempt {
     timer = setTimeout(() => settle(known), limitMs);
   }
 
-  socket.on("error", (error: NodeJS.ErrnoException) => settle(connectionFinding(error)));
+  socket.on("error", (error: NodeJS.ErrnoException) => settle(socketFinding(error)));
   socket.once("connect", () => {
     advance({ kind: "half-open", awaited: "TLS" }, stepMs.tls);
     void secure().catch((error: unknown) => settle(brokenFinding(error)));
@@ -177,30 +178,13 @@ async function contextOf(trust: Trust): Promise<SecureContext> {
   return context;
 }
 
-function connectionFinding(error: NodeJS.ErrnoException): Finding {
-  const detail = error.code ?? "unknown error";
-  switch (error.code) {
-    case "ECONNREFUSED":
-      return { kind: "refused", detail: "" };
-    case "ETIMEDOUT":
-      return { kind: "timeout", detail };
-    case "ECONNRESET":
-    case "EPIPE":
-    case "ECONNABORTED":
-      return { kind: "reset", detail };
-    default:
-      return { kind: "unreachable", detail };
-  }
-}
-
-function tlsFinding(error: NodeJS.ErrnoException): Finding {
-  const code = error.code ?? "unknown error";
+function tlsFinding(error: unknown): Finding {
+  const code = codeOf(error);
   return code.startsWith("ERR_SSL") || code === "EPROTO"
     ? { kind: "not-tls", detail: code }
-    : connectionFinding(error);
+    : socketFinding(error);
 }
 
 function brokenFinding(error: unknown): Finding {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
-  return { kind: "reset", detail: code.slice(0, 80) };
+  return { kind: "reset", detail: codeOf(error) };
 }

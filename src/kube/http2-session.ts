@@ -5,7 +5,8 @@ import type { Finding } from "../model/probe.ts";
 import type { ApiFailure } from "./api-failure.ts";
 import { brokenAnswer, lostFailure } from "./connection-failure.ts";
 import { keepAlive } from "./keep-alive.ts";
-import { codeOf, type Opened, tlsFinding } from "./secure-socket.ts";
+import { type Opened, tlsFinding } from "./secure-socket.ts";
+import { codeOf } from "./socket-finding.ts";
 
 /** How long what is waited for, milliseconds. */
 export interface ConnectionLimits {

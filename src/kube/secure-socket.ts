@@ -4,6 +4,7 @@ import { Failure } from "../errors.ts";
 import type { Finding } from "../model/probe.ts";
 import { judgePeer } from "./judge-peer.ts";
 import { resolveHost } from "./resolve.ts";
+import { codeOf, socketFinding } from "./socket-finding.ts";
 import { readSystemRoots } from "./system-roots.ts";
 
 /** Whom to connect to, and what is shown and trusted. */
@@ -173,23 +174,6 @@ function unusable(where: string, found: string): Failure {
   });
 }
 
-/** Pure. What a TCP error tells about the other side. */
-export function socketFinding(error: unknown): Finding {
-  const detail = codeOf(error);
-  switch (detail) {
-    case "ECONNREFUSED":
-      return { kind: "refused", detail: "" };
-    case "ETIMEDOUT":
-      return { kind: "timeout", detail };
-    case "ECONNRESET":
-    case "EPIPE":
-    case "ECONNABORTED":
-      return { kind: "reset", detail };
-    default:
-      return { kind: "unreachable", detail };
-  }
-}
-
 /**
  * What a TLS error tells about the other side. Pure.
  *
@@ -207,11 +191,4 @@ export function tlsFinding(error: unknown, hasClientCert: boolean): Finding {
   return code.startsWith("ERR_SSL") || code === "EPROTO"
     ? { kind: "not-tls", detail: code }
     : socketFinding(error);
-}
-
-/** Pure. An error's code, never its message: that may quote what was received. */
-export function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string"
-    ? error.code.slice(0, 80)
-    : "unknown error";
 }
