@@ -26,8 +26,16 @@ export async function withCaptured(
   { metadata }: Checkpoint,
 ): Promise<ObservedNode> {
   const { kubelet } = node;
-  const { staticPodPath = kubelet.staticPodPath, kubeconfig: file } = metadata.kubelet ?? {};
-  const found = kubelet.namesStaticPodPath ? kubelet : { ...kubelet, staticPodPath };
+  const {
+    staticPodPath = kubelet.staticPodPath,
+    nodeIP,
+    kubeconfig: file,
+  } = metadata.kubelet ?? {};
+  const found = {
+    ...kubelet,
+    staticPodPath: kubelet.namesStaticPodPath ? kubelet.staticPodPath : staticPodPath,
+    nodeIp: kubelet.nodeIp ?? nodeIP,
+  };
   if (found.staticPodPath !== kubelet.staticPodPath) {
     log(`  manifests in ${staticPodPath}, as the kubelet was told when the checkpoint was taken`);
   }

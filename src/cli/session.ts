@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Config, paths, under } from "../config.ts";
 import { logWarning } from "../host/log.ts";
@@ -41,13 +40,4 @@ export async function openSession({
     runDir: under(absolute, paths.run),
     verbose,
   };
-}
-
-/** The text of a file, undefined when it cannot be read. */
-export function readTextIfAny(file: string): string | undefined {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return undefined;
-  }
 }

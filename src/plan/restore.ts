@@ -33,8 +33,9 @@ const maxManifestBytes = 10 * 1024 * 1024;
  */
 export function planRestore(checkpoint: Checkpoint, options: PlanOptions): RestorePlan {
   const index = indexObjects(checkpoint);
-  const { node, capturedAt } = checkpoint.metadata;
-  const kubeletMinor = minorOf(options.kubeletVersion ?? kubeletVersionOf(index, node));
+  const { node, capturedAt, kubelet } = checkpoint.metadata;
+  const kubeletVersion = kubeletVersionOf(index, node) ?? kubelet?.version;
+  const kubeletMinor = minorOf(options.kubeletVersion ?? kubeletVersion);
   const warnings: Warning[] = [];
   if (kubeletMinor === undefined) {
     warnings.push({

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
+import { uptime } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import { suite } from "uvu";
 import { tagsOf } from "../../src/cli/newest-generation.ts";
@@ -97,6 +98,24 @@ live(
     await ended(running);
     assert.deepEqual(levelOf(node, 5), levelOf(node, 3));
     assert.notDeepEqual(levelOf(node, 4), levelOf(node, 3));
+  },
+);
+
+live(
+  "a clock that differs from the apiserver's is told, and refused soon after a boot",
+  async (node, server) => {
+    const headers = { date: new Date(Date.now() + 3_600_000).toUTCString() };
+    const pods = cluster().filter((object) => "kind" in object && object.kind === "Pod");
+    server.fault = (asked) =>
+      isPods(asked) ? answer(200, listOf("Pod", pods, 7), { headers }) : undefined;
+    const { status, stdout, stderr } = await once(node).result;
+    if (uptime() < 600) {
+      assert.equal(status, 75, stderr);
+      assert.match(stderr, /E_CLOCK/);
+    } else {
+      assert.equal(status, 0, stderr);
+      assert.match(stdout, /W_CLOCK: this machine says .*, the apiserver /);
+    }
   },
 );
 
