@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { generateKeyPairSync } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { generateKeyPairSync, randomUUID } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** When a certificate is valid. Left out: from a day ago to a day from now. */
@@ -87,21 +87,23 @@ export function makePki(dir: string): Pki {
   request(dir, "ca", "/CN=kubernetes");
   const years = { notBefore: yearsFromNow(-5), notAfter: yearsFromNow(5) };
   const ca = sign(dir, "ca", "authority", years, ["-selfsign", "-keyfile", key.file]);
-  const caFile = join(dir, "ca.crt");
-  writeFileSync(caFile, ca);
+  writeFileSync(join(dir, "ca.crt"), ca);
+  return openPki(dir);
+}
 
-  let issued = 0;
+/** The CA that `makePki` has made there. */
+export function openPki(dir: string): Pki {
+  const caFile = join(dir, "ca.crt");
   const issue = (subject: string, section: string, validity: Validity): Credential => {
-    issued += 1;
-    const name = `request-${issued}`;
+    const name = `request-${randomUUID()}`;
     const { pem } = writeKey(join(dir, `${name}.key`));
     request(dir, name, subject);
     return { certificate: sign(dir, name, section, validity, []), key: pem };
   };
   return {
-    ca,
+    ca: readFileSync(caFile, "utf8"),
     caFile,
-    caKey: key.pem,
+    caKey: readFileSync(join(dir, "ca.key"), "utf8"),
     issueClient: ({ user, group }, validity = {}) =>
       issue(`${group === undefined ? "" : `/O=${group}`}/CN=${user}`, "client", validity),
     issueServer: (validity = {}) => issue("/CN=kube-apiserver", "server", validity),

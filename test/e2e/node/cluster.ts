@@ -4,7 +4,7 @@ import { type Api, connectApi, demand, type Json } from "../api.ts";
 import { applyObjects } from "../apply.ts";
 import { writeKubeconfig } from "../kubeconfig.ts";
 import type { Credential, Subject, Validity } from "../pki.ts";
-import { makeClusterPki } from "./cluster-pki.ts";
+import { type ClusterPki, makeClusterPki, openClusterPki } from "./cluster-pki.ts";
 import { clientCaFile, kubeconfigFile } from "./kubelet.ts";
 import type { Node } from "./node.ts";
 import { type KubernetesObject, type Login, recordedObjects, renewObjects } from "./recorded.ts";
@@ -59,14 +59,23 @@ const readyMs = 120_000;
 /** Makes a cluster's keys, and gives the node's kubelet its kubeconfig and CA. The node may be off. */
 export function makeCluster(node: Node, settings: ClusterSettings = {}): Cluster {
   const { validity = {}, kubeletValidity = validity } = settings;
-  const dir = join(node.logDir, "../pki");
-  const { cluster: pki, secrets } = makeClusterPki(dir, validity);
+  const made = makeClusterPki(node.pkiDir, validity);
+  const { ca } = made.cluster;
+  const kubelet = made.cluster.issueClient(nodeSubject(node.name), kubeletValidity);
+  installKubeletFiles(node, ca, kubelet);
+  return clusterOf(node, made);
+}
+
+/** The cluster that `makeCluster` made on the node that this one is a copy of. */
+export function openCluster(node: Node): Cluster {
+  return clusterOf(node, openClusterPki(node.pkiDir));
+}
+
+function clusterOf(node: Node, { cluster: pki, secrets }: ClusterPki): Cluster {
   const { ca } = pki;
   const connect = (subject: Subject) =>
     connectApi(node.apiserverUrl, { ca, client: pki.issueClient(subject), isVerified: true });
   const { api, disconnect } = connect({ user: "admin", group: "system:masters" });
-
-  installKubeletFiles(node, ca, pki.issueClient(nodeSubject(node.name), kubeletValidity));
   const recorded = recordedObjects();
   const objects = (login: Login) => renewObjects(recorded, secrets, ca, login);
   const apply = (given: readonly unknown[]) => applyObjects(api, ca, given);

@@ -41,14 +41,8 @@ const network = {
  * Lays out the root directory of a machine before its first boot: everything that no program of it makes by itself.
  *
  * @param disk  absolute, made here
- * @param executable  becomes /usr/bin/blackstart
  */
-export function layOutDisk(
-  disk: string,
-  hostname: string,
-  address: string,
-  executable: string,
-): void {
+export function layOutDisk(disk: string, hostname: string, address: string): void {
   for (const folder of folders) {
     mkdirSync(join(disk, folder), { recursive: true });
   }
@@ -72,10 +66,14 @@ export function layOutDisk(
   for (const [name, text] of Object.entries(texts)) {
     writeFile(join(disk, "etc", name), text);
   }
-  copyFileSync(executable, join(disk, ".usr/upper/bin/blackstart"));
   for (const plugin of ["loopback", "ptp", "host-local"] as const) {
     copyFileSync(buildBinary(plugin), join(disk, "opt/cni/bin", plugin));
   }
+}
+
+/** Makes it /usr/bin/blackstart. */
+export function installExecutable(disk: string, executable: string): void {
+  copyFileSync(executable, join(disk, ".usr/upper/bin/blackstart"));
 }
 
 function writeFile(file: string, text: string): void {

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { buildIfStale } from "../../../scripts/build.mjs";
@@ -5,7 +6,7 @@ import type { KubeletMinor } from "../binaries.ts";
 import type { Daemon } from "../daemon.ts";
 import { startContainerd } from "./containerd.ts";
 import { type RunningContainer, runningContainers } from "./containers.ts";
-import { layOutDisk } from "./disk.ts";
+import { installExecutable, layOutDisk } from "./disk.ts";
 import { forwardPorts } from "./forward.ts";
 import { type KubeletOverrides, kubeletReadOnlyPort, startKubelet } from "./kubelet.ts";
 import { bootMachine, type Ended, type Machine, type RunOptions } from "./machine.ts";
@@ -18,6 +19,8 @@ export interface NodeSettings {
   readonly name?: string;
   /** Left out: 192.0.2.2. */
   readonly address?: string;
+  /** Absolute: what `Node.save` has written, to begin with in place of an empty disk. */
+  readonly saved?: string;
 }
 
 /** A pod as the kubelet tells of it. */
@@ -43,6 +46,8 @@ export interface Node extends AsyncDisposable {
   readonly disk: string;
   /** Absolute: boot.log, containerd.log, kubelet.log of all boots. */
   readonly logDir: string;
+  /** Absolute: for the keys of the cluster that lives on it. */
+  readonly pkiDir: string;
   /** Outside, for the apiserver's port 6443: `https://127.0.0.1:PORT`. */
   readonly apiserverUrl: string;
   /** The machine that is on. @throws {Error} when the node is off */
@@ -69,6 +74,8 @@ export interface Node extends AsyncDisposable {
   readonly exec: (container: RunningContainer, argv: readonly string[]) => Ended;
   /** Unplugs or plugs in its network; its own loopback stays. */
   readonly setNetwork: (isUp: boolean) => void;
+  /** Copies disk and keys of the node, which is off, into a new folder. */
+  readonly save: (dir: string) => void;
   readonly dispose: () => Promise<void>;
 }
 
@@ -76,11 +83,12 @@ const apiserverPort = 6443;
 
 /** Makes a node and leaves it switched off. Everything of it is gone when it is disposed of, or this process ends. */
 export async function makeNode(settings: NodeSettings = {}): Promise<Node> {
-  const { kubelet = "1.37", name = "node1", address = "192.0.2.2" } = settings;
+  const { kubelet = "1.37", name = "node1", address = "192.0.2.2", saved } = settings;
   const executable = await buildIfStale();
   const dir = makeNodeDir();
-  const [disk, logDir, socketDir] = [join(dir, "disk"), join(dir, "log"), join(dir, "sock")];
-  for (const made of [disk, logDir, socketDir]) {
+  const [disk, pkiDir] = [join(dir, "disk"), join(dir, "pki")];
+  const [logDir, socketDir] = [join(dir, "log"), join(dir, "sock")];
+  for (const made of [logDir, socketDir]) {
     mkdirSync(made);
   }
   let machine: Machine | undefined;
@@ -92,7 +100,13 @@ export async function makeNode(settings: NodeSettings = {}): Promise<Node> {
     machine?.cutPowerAtExit();
     remove();
   });
-  layOutDisk(disk, name, address, executable);
+  if (saved === undefined) {
+    layOutDisk(disk, name, address);
+  } else {
+    copyTree(join(saved, "disk"), disk);
+    copyTree(join(saved, "pki"), pkiDir);
+  }
+  installExecutable(disk, executable);
   const forwarding = await forwardPorts(socketDir, [apiserverPort, kubeletReadOnlyPort]);
   const current = () => {
     if (machine === undefined) {
@@ -115,6 +129,7 @@ export async function makeNode(settings: NodeSettings = {}): Promise<Node> {
     address,
     disk,
     logDir,
+    pkiDir,
     apiserverUrl: `https://127.0.0.1:${forwarding.outside(apiserverPort)}`,
     machine: current,
     boot: async () => {
@@ -147,9 +162,27 @@ export async function makeNode(settings: NodeSettings = {}): Promise<Node> {
         throw new Error(`the network of ${name}: ${stderr}`);
       }
     },
+    save: (target) => {
+      if (machine !== undefined) {
+        throw new Error(`${name} is switched on: its disk is not at rest`);
+      }
+      mkdirSync(target, { mode: 0o700 });
+      copyTree(disk, join(target, "disk"));
+      copyTree(pkiDir, join(target, "pki"));
+    },
     dispose,
     [Symbol.asyncDispose]: dispose,
   };
+}
+
+/** With owners, modes, extended attributes and hard links, as a disk keeps them. */
+function copyTree(from: string, to: string): void {
+  const { status, stderr } = spawnSync("cp", ["-a", "--reflink=auto", from, to], {
+    encoding: "utf8",
+  });
+  if (status !== 0) {
+    throw new Error(`cp ${from} ${to}: ${stderr}`);
+  }
 }
 
 /** For a person who looks for a fault: logs of the node's programs and pods go to $BLACKSTART_E2E_LOGS. */

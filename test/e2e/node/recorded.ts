@@ -19,17 +19,21 @@ const repository = join(import.meta.dirname, "../../..");
 
 /** Everything in examples/self-hosted, and the controllers whose pods those are, as recorded with them. */
 export function recordedObjects(): readonly KubernetesObject[] {
+  return objectFiles().flatMap(
+    (file) => (JSON.parse(readFileSync(file, "utf8")) as { items: KubernetesObject[] }).items,
+  );
+}
+
+/** Absolute: the files that the objects are read from. */
+export function objectFiles(): readonly string[] {
   const examples = join(repository, "examples/self-hosted");
   const recording = join(repository, "test/fixtures/setA/objects");
-  const files = [
+  return [
     ...readdirSync(examples)
       .filter((file) => file.endsWith(".json"))
       .map((file) => join(examples, file)),
     ...["daemonsets.json", "deployments.json"].map((file) => join(recording, file)),
   ];
-  return files.flatMap(
-    (file) => (JSON.parse(readFileSync(file, "utf8")) as { items: KubernetesObject[] }).items,
-  );
 }
 
 /**

@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { buildIfStale } from "../../../scripts/build.mjs";
+import { cacheDir } from "../binaries.ts";
+import { withLock } from "../lock.ts";
+import { type Cluster, makeCluster, openCluster } from "./cluster.ts";
+import { makeNode, type Node, type NodeSettings } from "./node.ts";
+import {
+  handBack,
+  projectedPods,
+  waitUntilParentsExist,
+  waitUntilProjectedRun,
+} from "./projected.ts";
+import { objectFiles } from "./recorded.ts";
+import type { Steps } from "./steps.ts";
+
+/** A node that is off, and the cluster that will come back on it. */
+export interface SettledNode {
+  readonly node: Node;
+  readonly cluster: Cluster;
+}
+
+/** So that a parent starts soon after its copy has gone. */
+export const impatient = { crashLoopBackOff: { maxContainerRestartPeriod: "2s" } };
+
+/** etcd, apiserver, controller manager, scheduler, proxy, flannel, vip, 2 DNS, 2 dashboards, 4 bare pods. */
+export const workloads = 15;
+
+/** Certificates are for longer than a saved node is used. */
+const usableMs = 12 * 3_600_000;
+
+/**
+ * Gives a node whose self-hosted cluster ran, was handed back to its own pods and captured (generation 2),
+ * until the power failed.
+ *
+ * It takes a minute to come to that, so it is done once and kept beside the built programs; each caller has a
+ * copy of its own. What it depends on (executable, objects, this harness) makes it anew.
+ */
+export async function makeSettledNode(
+  { step }: Steps,
+  settings: Omit<NodeSettings, "saved"> = {},
+): Promise<SettledNode> {
+  const saved = await step("a node with a cluster, captured, its power cut", () =>
+    withLock(join(cacheDir(), "settled.lock"), () => savedNode({ step })),
+  );
+  const node = await step("copy its disk", () => makeNode({ ...settings, saved }));
+  return { node, cluster: openCluster(node) };
+}
+
+async function savedNode(steps: Steps): Promise<string> {
+  const all = join(cacheDir(), "settled");
+  mkdirSync(all, { recursive: true, mode: 0o700 });
+  const dir = join(all, digest(await buildIfStale()));
+  if (existsSync(dir) && Date.now() - statSync(dir).mtimeMs < usableMs) {
+    return dir;
+  }
+  for (const old of readdirSync(all)) {
+    rmSync(join(all, old), { recursive: true, force: true });
+  }
+  await using node = await makeNode();
+  await settle(steps, node, makeCluster(node));
+  const unfinished = `${dir}.unfinished`;
+  node.save(unfinished);
+  renameSync(unfinished, dir);
+  return dir;
+}
+
+/** Of all that a node's disk depends on. */
+function digest(executable: string): string {
+  const objects = objectFiles();
+  const hash = createHash("sha256");
+  for (const file of [executable, ...objects, ...withImports(import.meta.filename, new Set())]) {
+    hash.update(readFileSync(file));
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+/** The file and, absolute, every file of this repository that it imports. */
+function withImports(file: string, known: Set<string>): ReadonlySet<string> {
+  if (!known.has(file)) {
+    known.add(file);
+    for (const [, path = ""] of readFileSync(file, "utf8").matchAll(/ from "(\.[^"]*)";/g)) {
+      withImports(join(dirname(file), path), known);
+    }
+  }
+  return known;
+}
+
+/** From nothing to generation 2: born from files, a cluster, handed back, captured; ends in a power cut. */
+export async function settle({ step }: Steps, node: Node, cluster: Cluster): Promise<void> {
+  const blackstart = (...args: readonly string[]) => {
+    const { status, stdout, stderr } = node.blackstart(args);
+    assert.equal(status, 0, `blackstart ${args.join(" ")}: ${stdout}${stderr}`);
+    return stdout + stderr;
+  };
+  await step("boot", () => node.boot());
+  await step("key init", () => blackstart("key", "init", "--slot", "plain"));
+  const files = cluster.writeObjects("born", cluster.objects("certificate"));
+  await step("capture --from", () => blackstart("capture", "--from", files));
+  rmSync(join(node.disk, files), { recursive: true });
+  await step("containerd, with images", () => node.startContainerd());
+  await step("restore --force", () => blackstart("restore", "--force"));
+  const born = projectedPods(node);
+  assert.ok(born.length > 0);
+  await step("kubelet", () => node.startKubelet(impatient));
+  await step("first /readyz", () => cluster.waitUntilReady());
+  await step("all projected pods", () => waitUntilProjectedRun(node, born, 120_000));
+  await step("create the objects", () => cluster.createObjects());
+  await step("controllers make the pods", () => waitUntilParentsExist(cluster, workloads, 60_000));
+  await step("hand back", () => handBack(node, cluster, born, workloads, 180_000));
+  const captured = await step("capture", () => blackstart("capture"));
+  assert.match(captured, new RegExp(`generation 2 of node ${node.name}: ${born.length} pods`));
+  await step("power cut", async () => {
+    await node.powerCut();
+    cluster.disconnect();
+  });
+}
