@@ -32,8 +32,13 @@ export function selectFiles(which, filters) {
     .sort();
 }
 
+/** Interrupted, the runner ends once the tests that run have removed what they made. */
+const interruption = new AbortController();
+
 /**
  * Runs the files and prints one line for each, and everything that a failed one said.
+ *
+ * One at a time they tell what they do as they do it.
  *
  * @param {readonly string[]} files
  * @param {number} deadlineMs  for each file
@@ -42,17 +47,28 @@ export function selectFiles(which, filters) {
  */
 export async function runFiles(files, deadlineMs, atOnce) {
   const waiting = [...files];
+  const isLive = atOnce === 1;
+  const options = {
+    interruption: interruption.signal,
+    ...(isLive ? { onNote: (/** @type {string} */ note) => console.log(note) } : {}),
+  };
   /** @type {Tally[]} */
   const tallies = [];
   const lane = async () => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-      const result = await runFile(file, deadlineMs);
+      if (isLive) {
+        console.log(`--- ${file}`);
+      }
+      const result = await runFile(file, deadlineMs, options);
+      if (interruption.signal.aborted) {
+        return;
+      }
       tallies.push(result);
       const seconds = (result.ms / 1000).toFixed(1);
       console.log(
         `${result.failed > 0 ? "FAIL" : "ok  "} ${file} (${result.passed}, ${seconds} s)`,
       );
-      for (const line of result.failed > 0 ? [result.output] : result.notes) {
+      for (const line of result.failed > 0 ? [result.output] : isLive ? [] : result.notes) {
         console.log(line);
       }
     }
@@ -90,6 +106,9 @@ async function main(args) {
     tallies.push(await step("check", () => check() === 0));
   }
   tallies.push(await step("build", buildIfStale));
+  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
+    process.on(signal, () => interruption.abort());
+  }
   const files = selectFiles(which, filters);
   if (files.length === 0) {
     console.log("FAIL no test file is selected");
@@ -97,6 +116,11 @@ async function main(args) {
   }
   tallies.push(...(await runFiles(files, minutes[which] * 60_000, lanes[which])));
 
+  if (interruption.signal.aborted) {
+    console.log("interrupted");
+    process.exitCode = 130;
+    return;
+  }
   const skipped = tallies.flatMap((tally) => tally.skipped);
   for (const line of skipped) {
     console.log(line);

@@ -12,14 +12,20 @@ import { cleanEnvironment, pinnedNode, repository } from "../install.mjs";
  * @property {number} ms
  */
 
+/** How long an interrupted test may take to remove what it made. */
+const farewellMs = 30_000;
+
 /**
  * Runs a test file under the pinned Node.
  *
  * @param {string} file  relative to the repository
  * @param {number} deadlineMs  then it and all that it started are killed
+ * @param {object} [options]
+ * @param {(note: string) => void} [options.onNote]  is given each note as it comes
+ * @param {AbortSignal} [options.interruption]  then it is terminated, and has half a minute to clean up
  * @returns {Promise<FileResult>}
  */
-export function runFile(file, deadlineMs) {
+export function runFile(file, deadlineMs, { onNote = () => {}, interruption } = {}) {
   const started = performance.now();
   const child = spawn(pinnedNode(), [file], {
     cwd: repository,
@@ -31,11 +37,20 @@ export function runFile(file, deadlineMs) {
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8");
+    let line = "";
     stream.on("data", (text) => {
       output += text;
+      const lines = `${line}${text}`.split("\n");
+      line = lines.pop() ?? "";
+      lines.filter(isNote).forEach(onNote);
     });
   }
   let isLate = false;
+  const interrupt = () => {
+    child.kill("SIGTERM");
+    setTimeout(() => killGroup(child.pid), farewellMs).unref();
+  };
+  interruption?.addEventListener("abort", interrupt, { once: true });
   const timer = setTimeout(() => {
     isLate = true;
     killGroup(child.pid);
@@ -45,6 +60,7 @@ export function runFile(file, deadlineMs) {
     child.on("exit", () => killGroup(child.pid));
     child.on("close", (code) => {
       clearTimeout(timer);
+      interruption?.removeEventListener("abort", interrupt);
       const late = isLate ? [`killed after ${deadlineMs / 1000} s`] : [];
       resolve({ ...judge(output, code, late), ms: performance.now() - started });
     });
@@ -81,9 +97,14 @@ export function judge(output, code, complaints = []) {
     passed: passed ?? 0,
     failed,
     skipped: [...lines, ...Array.from({ length: silent }, () => "SKIPPED a test, by test.skip")],
-    notes: [...output.matchAll(/^# .*$/gm)].map(([line]) => line),
+    notes: output.split("\n").filter(isNote),
     output: [output.trimEnd(), ...found].join("\n"),
   };
+}
+
+/** @param {string} line */
+function isNote(line) {
+  return line.startsWith("# ");
 }
 
 /**

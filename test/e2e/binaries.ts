@@ -64,12 +64,12 @@ const tags = "no_btrfs,no_devmapper,no_zfs";
 /** Builds under a temporary name in the target's folder, so that the file is whole once it has its name. */
 const script = `
 test -e "$1" && exit
-echo "building $2" >&2
+echo "# building $2: minutes, this once" >&2
 started=$(date +%s)
 temporary=$(mktemp "$1.XXXXXX")
 trap 'rm -f "$temporary"' EXIT
 go build -p 2 -trimpath -tags "$5" -ldflags "$3" -o "$temporary" "$4" && chmod 755 "$temporary" && mv "$temporary" "$1" || exit
-echo "built $2 in $(($(date +%s) - started)) s: $1" >&2
+echo "# built $2 in $(($(date +%s) - started)) s: $1" >&2
 `;
 
 /**

@@ -88,6 +88,43 @@ runner("what a test measured is told", async () => {
   assert.deepEqual(result.notes, ["# 3 requests"], result.output);
 });
 
+runner("it is told while the test still runs, line by line", async () => {
+  const says = `t("measures", async () => {
+    process.stdout.write("\\n# a");
+    process.stderr.write("# b\\n");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    process.stdout.write(" whole\\n");
+    await new Promise((resolve) => setTimeout(resolve, 700));
+  });\n`;
+  const started = performance.now();
+  const told: [string, number][] = [];
+  const result = await runText(`${head}${says}t.run();`, {
+    onNote: (note) => told.push([note, performance.now() - started]),
+  });
+  const ms = performance.now() - started;
+  assert.deepEqual(
+    told.map(([note]) => note),
+    ["# b", "# a whole"],
+    result.output,
+  );
+  assert.ok(told.every(([, at]) => at < ms - 500));
+});
+
+runner("an interrupted test is let clean up", async () => {
+  const body = `t("stays", async () => {
+    process.once("SIGTERM", () => setTimeout(() => { console.log("\\n# clean"); process.exit(1); }, 200));
+    console.log("\\n# here");
+    await new Promise((resolve) => setTimeout(resolve, 60_000));
+  });\n`;
+  const interruption = new AbortController();
+  const result = await runText(`${head}${body}t.run();`, {
+    interruption: interruption.signal,
+    onNote: () => interruption.abort(),
+  });
+  assert.deepEqual(result.notes, ["# here", "# clean"]);
+  assert.ok(result.ms < 1_900);
+});
+
 runner("what a test file leaves running does not outlive it", async () => {
   const started = performance.now();
   const result = await runText(
@@ -107,14 +144,17 @@ for (const which of ["root", "slow", "e2e"] as const) {
 }
 
 /** Runs a test file of that text; it lies where `uvu` can be imported from. */
-async function runText(text: string): ReturnType<typeof runFile> {
+async function runText(
+  text: string,
+  options?: Parameters<typeof runFile>[2],
+): ReturnType<typeof runFile> {
   const dir = mkdtempSync(join(tmpdir(), "blackstart-runner-"));
   try {
     mkdirSync(join(dir, "test"));
     symlinkSync(join(repository, "node_modules"), join(dir, "node_modules"));
     writeFileSync(join(dir, "package.json"), '{"type":"module"}');
     writeFileSync(join(dir, "test/t.test.ts"), text);
-    return await runFile(join(dir, "test/t.test.ts"), 2_000);
+    return await runFile(join(dir, "test/t.test.ts"), 2_000, options);
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
