@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import {
   existsSync,
+  globSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -10,7 +11,7 @@ import {
   statSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { buildIfStale } from "../../../scripts/build.mjs";
+import { repository } from "../../../scripts/install.mjs";
 import { cacheDir } from "../binaries.ts";
 import { withLock } from "../lock.ts";
 import { type Cluster, makeCluster, openCluster } from "./cluster.ts";
@@ -60,7 +61,7 @@ export async function makeSettledNode(
 async function savedNode(steps: Steps): Promise<string> {
   const all = join(cacheDir(), "settled");
   mkdirSync(all, { recursive: true, mode: 0o700 });
-  const dir = join(all, digest(await buildIfStale()));
+  const dir = join(all, digest());
   if (existsSync(dir) && Date.now() - statSync(dir).mtimeMs < usableMs) {
     return dir;
   }
@@ -75,11 +76,14 @@ async function savedNode(steps: Steps): Promise<string> {
   return dir;
 }
 
-/** Of all that a node's disk depends on. */
-function digest(executable: string): string {
-  const objects = objectFiles();
+/** Of all that a node's disk depends on. Of the executable its sources: its bytes differ from commit to commit. */
+function digest(): string {
+  const sources = globSync("src/**/*.ts", { cwd: repository }).map((file) =>
+    join(repository, file),
+  );
+  const harness = withImports(import.meta.filename, new Set());
   const hash = createHash("sha256");
-  for (const file of [executable, ...objects, ...withImports(import.meta.filename, new Set())]) {
+  for (const file of [...sources.toSorted(), ...objectFiles(), ...harness]) {
     hash.update(readFileSync(file));
   }
   return hash.digest("hex").slice(0, 16);
