@@ -95,7 +95,6 @@ async function boot(
   const restored = uptime();
   await node.startKubelet();
   const known = new Set(names.map(({ name }) => `${name}-${node.name}`));
-  const wanted = names.length;
   let readyz: number | undefined;
   const isUp = async () => {
     readyz ??=
@@ -106,13 +105,14 @@ async function boot(
   };
   const running = await eventually("all pods run", deadlineMs, async () => {
     const at = await isUp();
-    const pods = new Set(
-      node
-        .containers()
-        .map(({ pod }) => pod)
-        .filter((pod) => known.has(pod)),
-    );
-    return at !== undefined && pods.size === wanted ? uptime() : undefined;
+    const pods = new Set(node.containers().map(({ pod }) => pod));
+    const late = [...known].filter((pod) => !pods.has(pod));
+    if (at === undefined || late.length > 0) {
+      throw new Error(
+        `/readyz ${at === undefined ? "does not answer" : "answers"}; ${late.join(", ")}`,
+      );
+    }
+    return uptime();
   });
   const starts = new Map(
     node.containers().map(({ container, pid }) => [container, startOf(node, pid)]),
@@ -120,6 +120,7 @@ async function boot(
   await waitUntilProjectedRun(node, names, deadlineMs);
   const ready = uptime();
   const restarts = (await node.kubeletPods())
+    .filter(({ metadata }) => known.has(metadata.name))
     .flatMap(({ status }) => status.containerStatuses ?? [])
     .reduce((sum, { restartCount }) => sum + restartCount, 0);
   if (kind === "restored") {

@@ -1,5 +1,6 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { copyTree } from "./copy-tree.ts";
 import type { Node } from "./node.ts";
 
 interface Volume {
@@ -7,22 +8,11 @@ interface Volume {
   readonly hostPath?: { readonly path: string; readonly type?: string };
 }
 
-interface EnvVar {
-  readonly name: string;
-}
-
-interface Container {
-  readonly env?: readonly EnvVar[];
-}
-
 interface Pod {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace: string };
-  readonly spec: {
-    readonly volumes?: readonly Volume[];
-    readonly containers: readonly Container[];
-  };
+  readonly spec: { readonly volumes?: readonly Volume[] };
 }
 
 const manifestDir = "etc/kubernetes/manifests";
@@ -30,8 +20,9 @@ const manifestDir = "etc/kubernetes/manifests";
 const keyDir = "/etc/kubernetes/by-hand";
 
 /**
- * Writes the static pods that a person would have written for what is projected on the node now: plain files with
- * nothing of ours in them, and Secrets, ConfigMaps and tokens as files on the disk.
+ * Writes the static pods that a person would have written for what is projected on the node now: plain files without
+ * our annotations, and Secrets, ConfigMaps and tokens as files on the disk. Containers get the same environment:
+ * a scheduler that is not told of the Service `kubernetes` ends when it finds no API server, and starts anew 10 s later.
  *
  * @param dir  inside, made here; takes the manifests
  */
@@ -41,13 +32,12 @@ export function writeByHand(node: Node, dir: string): void {
     const target = node.path(readlinkSync(join(node.disk, manifestDir, file)));
     const pod = JSON.parse(readFileSync(target, "utf8")) as Pod;
     const volumes = (pod.spec.volumes ?? []).map((volume) => onDisk(node, pod, volume));
-    const containers = pod.spec.containers.map(withoutServices);
     const { name, namespace } = pod.metadata;
     const written: Pod = {
       apiVersion: pod.apiVersion,
       kind: pod.kind,
       metadata: { name, namespace },
-      spec: { ...pod.spec, volumes, containers },
+      spec: { ...pod.spec, volumes },
     };
     writeFileSync(join(node.disk, dir, file), JSON.stringify(written), { mode: 0o600 });
   }
@@ -61,17 +51,7 @@ function onDisk(node: Node, { metadata }: Pod, volume: Volume): Volume {
   }
   const path = join(keyDir, metadata.name, name);
   const data = node.path(hostPath.path);
-  mkdirSync(join(node.disk, path), { recursive: true });
-  cpSync(join(data, readlinkSync(join(data, "..data"))), join(node.disk, path), {
-    recursive: true,
-  });
+  mkdirSync(join(node.disk, path, ".."), { recursive: true });
+  copyTree(join(data, readlinkSync(join(data, "..data"))), join(node.disk, path));
   return { name, hostPath: { path, type: "Directory" } };
-}
-
-/** The variables that tell of Services: a static pod of a person has none, and a kubelet adds none. */
-function withoutServices({ env = [], ...container }: Container): Container {
-  return {
-    ...container,
-    env: env.filter(({ name }) => !/_SERVICE_(HOST|PORT)|_PORT(_\d+_(TCP|UDP).*)?$/.test(name)),
-  };
 }

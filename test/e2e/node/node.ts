@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { buildIfStale } from "../../../scripts/build.mjs";
@@ -6,6 +5,7 @@ import type { KubeletMinor } from "../binaries.ts";
 import type { Daemon } from "../daemon.ts";
 import { startContainerd } from "./containerd.ts";
 import { type RunningContainer, runningContainers } from "./containers.ts";
+import { copyTree } from "./copy-tree.ts";
 import { installExecutable, layOutDisk } from "./disk.ts";
 import { forwardPorts } from "./forward.ts";
 import { type KubeletOverrides, kubeletReadOnlyPort, startKubelet } from "./kubelet.ts";
@@ -174,16 +174,6 @@ export async function makeNode(settings: NodeSettings = {}): Promise<Node> {
     dispose,
     [Symbol.asyncDispose]: dispose,
   };
-}
-
-/** With owners, modes, extended attributes and hard links, as a disk keeps them. */
-function copyTree(from: string, to: string): void {
-  const { status, stderr } = spawnSync("cp", ["-a", "--reflink=auto", from, to], {
-    encoding: "utf8",
-  });
-  if (status !== 0) {
-    throw new Error(`cp ${from} ${to}: ${stderr}`);
-  }
 }
 
 /** For a person who looks for a fault: logs of the node's programs and pods go to $BLACKSTART_E2E_LOGS. */
