@@ -34,7 +34,6 @@ export interface KubeletPod {
   readonly spec: { readonly containers: readonly { readonly name: string }[] };
   readonly status: {
     readonly phase?: string;
-    readonly containerStatuses?: readonly { readonly restartCount: number }[];
     readonly conditions?: readonly { readonly type: string; readonly status: string }[];
   };
 }
