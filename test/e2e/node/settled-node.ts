@@ -9,6 +9,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { repository } from "../../../scripts/install.mjs";
@@ -39,6 +40,8 @@ export const workloads = 15;
 
 /** Certificates are for longer than a saved node is used. */
 const usableMs = 12 * 3_600_000;
+/** So long after its last use a saved node, nearly a gigabyte, is removed; copying one takes a second. */
+const forgottenMs = 3_600_000;
 
 /**
  * Gives a node whose self-hosted cluster ran, was handed back to its own pods and captured (generation 2),
@@ -62,11 +65,17 @@ async function savedNode(steps: Steps): Promise<string> {
   const all = join(cacheDir(), "settled");
   mkdirSync(all, { recursive: true, mode: 0o700 });
   const dir = join(all, digest());
-  if (existsSync(dir) && Date.now() - statSync(dir).mtimeMs < usableMs) {
-    return dir;
+  // The folder's own time is that of its last use, the keys' that of their making.
+  for (const name of readdirSync(all).map((entry) => join(all, entry))) {
+    const isUnused = ageMs(name) > forgottenMs;
+    const isOld = !existsSync(join(name, "pki")) || ageMs(join(name, "pki")) > usableMs;
+    if (isUnused || isOld) {
+      rmSync(name, { recursive: true, force: true });
+    }
   }
-  for (const old of readdirSync(all)) {
-    rmSync(join(all, old), { recursive: true, force: true });
+  if (existsSync(dir)) {
+    utimesSync(dir, new Date(), new Date());
+    return dir;
   }
   await using node = await makeNode();
   await settle(steps, node, makeCluster(node));
@@ -74,6 +83,10 @@ async function savedNode(steps: Steps): Promise<string> {
   node.save(unfinished);
   renameSync(unfinished, dir);
   return dir;
+}
+
+function ageMs(file: string): number {
+  return Date.now() - statSync(file).mtimeMs;
 }
 
 /** Of all that a node's disk depends on. Of the executable its sources: its bytes differ from commit to commit. */
