@@ -169,13 +169,23 @@ export function openNewest(
     })),
     ...exhausted.map((generation) => ({
       code: "W_ATTEMPTS" as const,
-      message: `generation ${generation} has used up its boot attempts, ${used}`,
+      message: describeExhausted(
+        generation,
+        choice.kind === "chosen" ? `the blessed ${used}` : used,
+      ),
     })),
   ];
   const common = { listing, refusals, exhausted, rollback: freshness.rollback, warnings };
   return choice.kind === "chosen"
     ? { ...common, kind: "opened", opened: choice.opened }
     : { ...common, kind: "boot-loop", failure: choice.failure };
+}
+
+/** Past a generation that has no attempt left only a blessed one is chosen. */
+function describeExhausted(generation: number, used: string): string {
+  const next =
+    "Find out why its pods failed (/var/log/pods); `blackstart restore --reset-attempts` has it tried again";
+  return `generation ${generation} has used up its boot attempts, ${used}. ${next}`;
 }
 
 function openBound(file: string, keys: OpeningKeys, binding: Binding): OpenedGeneration {

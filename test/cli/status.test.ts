@@ -108,7 +108,10 @@ test("status counts attempts, as a boot does, and tells a store that was put bac
   writeFileSync(join(node.store, `blessed-${"1".padStart(20, "0")}`), "");
   const second = status(node);
   assert.equal(second.status, 0, describe(second));
-  assert.match(second.stdout, /W_ATTEMPTS: generation 2 has used up .*generation 1 is used/);
+  assert.match(
+    second.stdout,
+    /W_ATTEMPTS: generation 2 has used up .*the blessed generation 1 is used\. .*--reset-attempts/,
+  );
   assert.match(second.stdout, /would be restored from generation 1\.\n$/);
   usedUp("1");
   const looped = status(node);
