@@ -7,20 +7,13 @@ import { demand, type Json } from "../api.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Node } from "./node.ts";
 import { waitUntilProjectedRun } from "./projected.ts";
-import {
-  configureHaste,
-  cutPower,
-  handAllBack,
-  newestGeneration,
-  recover,
-  succeed,
-  switchOn,
-  watchCaptures,
-} from "./recovery.ts";
+import { readerPod, volumes } from "./reader-pod.ts";
+import { cutPower, handAllBack, recover, succeed, switchOn } from "./recovery.ts";
 import { lackingForNode } from "./requirements.ts";
 import { makeSettledNode } from "./settled-node.ts";
 import { startSteps } from "./steps.ts";
 import { eventually } from "./wait.ts";
+import { configureHaste, newestGeneration, watchCaptures } from "./watching.ts";
 
 const rotated = suite("e2e/node/rotated-secret");
 
@@ -58,7 +51,7 @@ scenario("a key that was rotated away before the power cut is in no restored pod
   await step("create a pod, its Secret and its ConfigMap", async () => {
     await bySecret(before);
     await bySettings(settingsBefore);
-    await demand(cluster.api, "POST", `${namespace}/pods`, reader(node.name));
+    await demand(cluster.api, "POST", `${namespace}/pods`, readerPod(node.name));
   });
   await handAllBack(steps, node, cluster, first.copies);
 
@@ -131,8 +124,6 @@ interface Seen {
   readonly volumes: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
-const volumes = ["secret", "settings", "both", "items"];
-
 /** Of the copy's one running container; not yet, as an exception, while there is none, or are two. */
 async function seenBy(node: Node): Promise<Seen> {
   const [container, ...others] = node
@@ -189,62 +180,6 @@ function wanted(secret: Texts, settings: Texts): Seen {
       settings,
       both: { ...secret, ...settings },
       items: stale === undefined ? {} : { "was-stale": stale },
-    },
-  };
-}
-
-/** Every way in which a value comes into a pod, by key and whole. */
-function reader(nodeName: string) {
-  const from = (name: string, key: string, optional: boolean) => ({ name, key, optional });
-  return {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: {
-      name: "reader",
-      namespace: "default",
-      annotations: { "blackstart.dev/checkpoint": "true" },
-    },
-    spec: {
-      nodeName,
-      automountServiceAccountToken: false,
-      terminationGracePeriodSeconds: 1,
-      tolerations: [{ operator: "Exists" }],
-      containers: [
-        {
-          name: "main",
-          image: "docker.io/library/busybox:lab",
-          imagePullPolicy: "IfNotPresent",
-          command: ["/bin/sleep", "360000"],
-          env: [
-            { name: "PASSWORD", valueFrom: { secretKeyRef: from("rotating", "password", false) } },
-            { name: "STALE", valueFrom: { secretKeyRef: from("rotating", "stale", true) } },
-            { name: "MODE", valueFrom: { configMapKeyRef: from("settings", "mode", false) } },
-          ],
-          envFrom: [
-            { prefix: "S_", secretRef: { name: "rotating" } },
-            { prefix: "C_", configMapRef: { name: "settings" } },
-          ],
-          volumeMounts: volumes.map((name) => ({ name, mountPath: `/volumes/${name}` })),
-        },
-      ],
-      volumes: [
-        { name: "secret", secret: { secretName: "rotating" } },
-        { name: "settings", configMap: { name: "settings" } },
-        {
-          name: "both",
-          projected: {
-            sources: [{ secret: { name: "rotating" } }, { configMap: { name: "settings" } }],
-          },
-        },
-        {
-          name: "items",
-          secret: {
-            secretName: "rotating",
-            optional: true,
-            items: [{ key: "stale", path: "was-stale" }],
-          },
-        },
-      ],
     },
   };
 }
