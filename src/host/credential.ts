@@ -140,6 +140,7 @@ function noKey(failures: readonly Failure[], root: string): Failure {
   const told = readReasons(root);
   const found = [
     ...reasons,
+    ...(listSlots(root).length === 0 ? [`${under(root, paths.keys)}: no slot`] : []),
     ...(told === "" ? [] : [`blackstart-key.service could not unwrap: ${told}`]),
   ];
   // A key that is there and wrong is what the reader must repair; missing ones are not.
@@ -147,9 +148,12 @@ function noKey(failures: readonly Failure[], root: string): Failure {
   return new Failure(telling?.code ?? "E_NO_KEY", {
     what: telling?.text.what ?? "there is no key to open the store with",
     found: found.join("; "),
-    next: telling?.text.next ?? "Make one with `blackstart key init`, or repair a slot",
+    next: telling?.text.next ?? nextWithoutKey,
   });
 }
+
+/** A new key is the right step on a new node only: to a store that is there it is of no use. */
+const nextWithoutKey = `On a new node make one with \`blackstart key init\`. Generations that are there open only with the old one: put its slot back into ${paths.keys}, or open one with a break-glass key and give it to \`blackstart restore --from\``;
 
 function readReasons(root: string): string {
   try {

@@ -52,7 +52,7 @@ export function noSpace(what: string, where: string, needed: Space, free: Space)
     what,
     where,
     found: `needs ${describe(needed)}, free are ${describe(free)}`,
-    next: "Enlarge it (`mount -o remount,size=…,nr_inodes=…`), then run the command again",
+    next: `Enlarge it (\`mount -o remount,size=…,nr_inodes=… ${where}\`), then run the command again`,
   });
 }
 

@@ -33,7 +33,8 @@ export function judgeClock(
   const days = Math.floor(Math.abs(elapsedMs) / dayMs);
   const far = days > 0 ? `${days} days` : describeDuration(Math.abs(elapsedMs));
   const side = elapsedMs < 0 ? "behind" : "ahead of";
-  const message = `the clock is ${far} ${side} ${name} (${capturedAt}); order is by number, certificates and tokens cannot be judged`;
+  const mistaken = elapsedMs < 0 ? "not yet valid" : "expired";
+  const message = `the clock is ${far} ${side} ${name} (${capturedAt}); order is by number, certificates and tokens cannot be judged. Set the clock (\`timedatectl set-time\`): until then good certificates may count as ${mistaken}`;
   return { now: undefined, age: "unknown age", warnings: [{ code: "W_CLOCK", message }] };
 }
 

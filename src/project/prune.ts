@@ -32,9 +32,11 @@ export function prunePods(site: Site, plan: RestorePlan): string[] {
       ...pruneVolumes(site, dirs), // (3)
     ];
   } catch (error) {
-    throw writeFailure(error, "a pod that is no longer wanted cannot be removed", site.runDir);
+    throw writeFailure(error, unremovable, site.runDir);
   }
 }
+
+const unremovable = "a pod that is no longer wanted cannot be removed";
 
 function pruneLinks(site: Site, planned: ReadonlySet<string>): string[] {
   const { place } = site;
@@ -43,8 +45,13 @@ function pruneLinks(site: Site, planned: ReadonlySet<string>): string[] {
   }
   const stale = observeOwnedLinks(place).filter((link) => !planned.has(link.linkName));
   return stale.map(({ linkName }) => {
-    unlinkSync(place.dir.at(linkName));
-    return posix.join(place.staticPodDir, linkName);
+    const link = posix.join(place.staticPodDir, linkName);
+    try {
+      unlinkSync(place.dir.at(linkName));
+    } catch (error) {
+      throw writeFailure(error, unremovable, link);
+    }
+    return link;
   });
 }
 

@@ -30,7 +30,7 @@ export const commandCases: readonly BadInput[] = [
     exit: 0,
     isSaid: true,
     restores: 2,
-    says: /clock is [\d,]+ days behind checkpoint 2 .*order is by number/,
+    says: /clock is [\d,]+ days behind checkpoint 2 .*order is by number.*\. Set the clock/,
   },
   {
     case: 88,
