@@ -1,7 +1,10 @@
 import { X509Certificate } from "node:crypto";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { describeDuration } from "../model/clock.ts";
+import { isoTime } from "../model/iso-time.ts";
 import type { KubernetesObject } from "../model/kubernetes.ts";
+import type { Warning } from "../model/plan.ts";
+import { count } from "./table.ts";
 
 /** Something stored that stops working at a known time. */
 export interface Expiry {
@@ -45,6 +48,47 @@ export function describeExpiry({ what, expiresAt }: Expiry, now: Date): string {
   return leftMs > 0
     ? `until ${date}, ${describeDuration(leftMs)}, when ${what} expires`
     : `none: ${what} expired ${describeDuration(-leftMs)} ago`;
+}
+
+/** So many are named; the rest is counted. */
+const namedAtMost = 3;
+
+/**
+ * What this boot will fail on, or what says that the clock is wrong: certificates that have expired.
+ *
+ * Pure. Tokens have their own warnings, from the plan.
+ *
+ * @param kubeletCertificate  PEM; undefined where the kubelet has none
+ */
+export function warnOfExpired(
+  checkpoint: Checkpoint,
+  kubeletCertificate: string | undefined,
+  now: Date,
+): readonly Warning[] {
+  const isOver = ({ expiresAt }: Expiry) => expiresAt < now;
+  const ago = ({ expiresAt }: Expiry) =>
+    `${describeDuration(now.getTime() - expiresAt.getTime())} ago`;
+  const clock = `Set the clock if ${isoTime(now)} is wrong`;
+  const warnings: Warning[] = [];
+  for (const own of certificateExpiry("it", kubeletCertificate).filter(isOver)) {
+    const message = `the kubelet's client certificate expired ${ago(own)}: no API server lets it in, and with --bootstrap-kubeconfig it may start no pod at all. ${clock}, else give the kubelet a new certificate`;
+    warnings.push({ code: "W_EXPIRED", message });
+  }
+  const expired = checkpoint.items
+    .flatMap(certificatesIn)
+    .filter(isOver)
+    .sort((a, b) => a.expiresAt.getTime() - b.expiresAt.getTime());
+  const [first] = expired;
+  if (first !== undefined) {
+    const names = expired
+      .slice(0, namedAtMost)
+      .map(({ what }) => what.replace("the certificate ", ""));
+    const more = expired.length > namedAtMost ? ` and ${expired.length - namedAtMost} more` : "";
+    const have = expired.length === 1 ? "has" : "have";
+    const message = `${count(expired.length, "certificate")} in the checkpoint ${have} expired, the first ${ago(first)}: ${names.join(", ")}${more}. What needs them will run and not be believed. ${clock}, else renew them`;
+    warnings.push({ code: "W_EXPIRED", message });
+  }
+  return warnings;
 }
 
 function certificatesIn(object: KubernetesObject): readonly Expiry[] {

@@ -13,10 +13,12 @@ import type { RestorePlan, Warning } from "../model/plan.ts";
 import type { Verdict } from "../model/probe.ts";
 import { planRestore } from "../plan/restore.ts";
 import { applyPlan, checkPlace } from "../project/project.ts";
-import { resetAttempts, takeAttempt } from "../store/marks.ts";
+import { resetAttempts } from "../store/marks.ts";
+import { asAttempt } from "./boot-attempt.ts";
 import { describePlan, warningLines } from "./describe-plan.ts";
 import { withoutForeignPods } from "./foreign-pods.ts";
 import { type ObservedNode, observeNode, withCaptured } from "./observe-node.ts";
+import { warnOfExpired } from "./off-window.ts";
 import { type OpenedCheckpoint, openForRestore, openShown } from "./open-checkpoint.ts";
 import { output } from "./output.ts";
 import { probeApiserver } from "./probe-apiserver.ts";
@@ -71,6 +73,7 @@ export async function restore(options: RestoreOptions): Promise<ExitStatus> {
     boot,
     startedMs,
     staticPodPath: known.kubelet.staticPodPath,
+    kubeletCertificate: known.kubeconfig?.clientCert?.certPem,
   });
 }
 
@@ -123,17 +126,22 @@ interface Circumstances {
   readonly boot: BootFacts;
   readonly startedMs: number;
   readonly staticPodPath: string;
+  /** PEM. */
+  readonly kubeletCertificate: string | undefined;
 }
 
 async function project(
   session: Session,
   options: RestoreOptions,
   opened: OpenedCheckpoint,
-  { boot, startedMs, staticPodPath }: Circumstances,
+  { boot, startedMs, staticPodPath, kubeletCertificate }: Circumstances,
 ): Promise<ExitStatus> {
   const { checkpoint, generation } = opened;
   const clock = judgeClock(boot.now, checkpoint.metadata.capturedAt, generation);
-  logWarnings(clock.warnings);
+  const expired =
+    clock.now === undefined ? [] : warnOfExpired(checkpoint, kubeletCertificate, clock.now);
+  const timely = [...clock.warnings, ...expired];
+  logWarnings(timely);
   const planned = planRestore(checkpoint, {
     generation,
     secretEnv: session.config.secretEnv,
@@ -148,7 +156,7 @@ async function project(
   if (options.dryRun) {
     await output(
       options.output,
-      summary(plan, undefined, generation, [...clock.warnings, ...plan.warnings]),
+      summary(plan, undefined, generation, [...timely, ...plan.warnings]),
       () => head + describePlan(plan),
     );
     return statusOf(plan, undefined);
@@ -158,30 +166,25 @@ async function project(
   using lock = acquireLock(session.runDir);
   logWarnings(lock.warnings);
   checkPlace({ root: session.root, staticPodDir: staticPodPath, canOwn: boot.canOwn });
-  // Taken before use: a boot that this generation kills must count. A person who names one has decided.
-  if (
+  const apply = () =>
+    applyPlan(plan, {
+      root: session.root,
+      staticPodDir: staticPodPath,
+      runDir: paths.run,
+      memory,
+      canOwn: boot.canOwn,
+      seLinux: boot.seLinux,
+      prune: plan.pods.length > 0, // a plan of nothing takes nothing away
+    });
+  // A person who names one has decided.
+  const isCounted =
     generation !== undefined &&
     options.generation === undefined &&
-    observeProjected(session, staticPodPath)?.generation !== generation
-  ) {
-    const { left, warnings } = takeAttempt(session.storeDir, generation);
-    logWarnings(warnings);
-    log(
-      `restore 5/5 project: generation ${generation}, ${count(left, "attempt")} left after this boot`,
-    );
-  }
-  const applied = applyPlan(plan, {
-    root: session.root,
-    staticPodDir: staticPodPath,
-    runDir: paths.run,
-    memory,
-    canOwn: boot.canOwn,
-    seLinux: boot.seLinux,
-    prune: plan.pods.length > 0, // a plan of nothing takes nothing away
-  });
+    observeProjected(session, staticPodPath)?.generation !== generation;
+  const applied = isCounted ? asAttempt(session, staticPodPath, generation, apply) : apply();
   logWarnings(applied.warnings);
   sayOutcome(plan, applied, uptimeMs() - startedMs);
-  const warnings = [...clock.warnings, ...plan.warnings, ...memory.warnings, ...applied.warnings];
+  const warnings = [...timely, ...plan.warnings, ...memory.warnings, ...applied.warnings];
   await output(options.output, summary(plan, applied, generation, warnings), () => "");
   return statusOf(plan, applied);
 }

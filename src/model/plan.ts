@@ -89,6 +89,7 @@ export type WarningCode =
   | "W_FIELD_DROPPED"
   | "W_DOWNWARD"
   | "W_CLOCK"
+  | "W_EXPIRED"
   | "W_OWNER"
   | "W_SELINUX"
   | "W_NOSWAP"

@@ -21,6 +21,8 @@ export interface TakenAttempt extends Attempts {
   readonly warnings: readonly Warning[];
 }
 
+const untouched: Attempts = { left: attemptsPerGeneration, done: 0 };
+
 /**
  * Takes one boot attempt of a generation, before the generation is used.
  *
@@ -31,7 +33,7 @@ export interface TakenAttempt extends Attempts {
  */
 export function takeAttempt(dir: string, generation: number): TakenAttempt {
   const now = readNames(readEntries(dir)).attempts.get(generation);
-  const { left, done } = now ?? { left: attemptsPerGeneration, done: 0 };
+  const { left, done } = now ?? untouched;
   if (left === 0) {
     throw new Failure("E_BOOT_LOOP", {
       what: `generation ${generation} failed ${done} boots`,
@@ -51,7 +53,28 @@ export function takeAttempt(dir: string, generation: number): TakenAttempt {
   } catch (error) {
     const what = "the boot counter cannot be written, this boot is not counted";
     const failure = expectedFailure(error, { what, where: dir });
-    return { ...next, warnings: [{ code: "W_ATTEMPTS", message: failure.message }] };
+    return { left, done, warnings: [{ code: "W_ATTEMPTS", message: failure.message }] };
+  }
+}
+
+/**
+ * Gives back the one attempt that was taken: what stopped this boot was not the generation. Durable when it returns.
+ *
+ * @returns W_ATTEMPTS when the counter could not be written: the boot stays counted
+ */
+export function giveAttemptBack(
+  dir: string,
+  generation: number,
+  { left, done }: Attempts,
+): readonly Warning[] {
+  const former = { left: left + 1, done: done - 1 };
+  try {
+    renameDurably(dir, attemptsName(generation, { left, done }), attemptsName(generation, former));
+    return [];
+  } catch (error) {
+    const what = "the boot counter cannot be written, this boot stays counted";
+    const failure = expectedFailure(error, { what, where: dir });
+    return [{ code: "W_ATTEMPTS", message: failure.message }];
   }
 }
 

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { suite } from "uvu";
 import { buildCheckpoint } from "../../src/capture/build.ts";
-import { certificateExpiry, describeExpiry, firstExpiry } from "../../src/cli/off-window.ts";
+import {
+  certificateExpiry,
+  describeExpiry,
+  firstExpiry,
+  warnOfExpired,
+} from "../../src/cli/off-window.ts";
 import type { ServiceAccountToken } from "../../src/model/checkpoint.ts";
 import type { KubernetesObject } from "../../src/model/kubernetes.ts";
 import { inDays, makeCertificate } from "../kube/certificates.ts";
@@ -105,5 +110,44 @@ offWindow("it is told with its date, the time left and what expires", () => {
     "none: the token of pod a/b expired 1 min ago",
   );
 });
+
+const expiredCases = [
+  { name: "nothing that has expired warns of nothing", stored: [10], kubelet: 10, says: [] },
+  {
+    name: "the kubelet's expired certificate is told with what follows, and with the clock",
+    stored: [10],
+    kubelet: -3,
+    says: [/^the kubelet's client certificate expired 3 days ago: .*Set the clock if 20.*, else /],
+  },
+  {
+    name: "of the checkpoint's the first three are named, the earliest first, the rest counted",
+    stored: [-2, -5, -4, -3, 10],
+    kubelet: undefined,
+    says: [
+      /^4 certificates in the checkpoint have expired, the first 5 days ago: tls\.crt of Secret kube-system\/s1, .*s2, .*s3 and 1 more\. .*Set the clock if 20.*, else renew them$/,
+    ],
+  },
+  {
+    name: "one alone",
+    stored: [-2],
+    kubelet: undefined,
+    says: [/^1 certificate in the checkpoint has expired, .* of Secret kube-system\/s0\. /],
+  },
+];
+
+for (const { name, stored, kubelet, says } of expiredCases) {
+  offWindow(name, () => {
+    const items = stored.map((days, at) => holder("Secret", `s${at}`, certificate(days)));
+    const pem = kubelet === undefined ? undefined : certificate(kubelet);
+    const warnings = warnOfExpired(checkpoint(items, [token(-9)]), pem, new Date());
+    assert.deepEqual(
+      warnings.map(({ code }) => code),
+      says.map(() => "W_EXPIRED"),
+    );
+    warnings.forEach(({ message }, at) => {
+      assert.match(message, says[at] ?? /^$/);
+    });
+  });
+}
 
 offWindow.run();

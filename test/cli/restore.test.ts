@@ -170,6 +170,20 @@ inMemory(
   },
 );
 
+inMemory("a boot in which nothing at all can be projected does not use up an attempt", (node) => {
+  const link = join(node.manifests, podLink);
+  for (let boot = 0; boot < 4; boot += 1) {
+    writeFileSync(link, "somebody else's");
+    const result = restore(node);
+    assert.equal(result.status, 73, describe(result));
+    assert.match(result.stderr, /this boot does not count, 3 attempts left/);
+  }
+  rmSync(link);
+  assert.equal(restore(node).status, 0);
+  assert.equal(generationOf(node), "2");
+  assert.deepEqual(attempts(node), ["2+2-1"]);
+});
+
 inMemory(
   "when retention has dropped what is projected, or it is damaged, the newest is taken",
   (node) => {

@@ -103,7 +103,7 @@ test("case 82: a read-only disk opens; committing is E_READONLY; an attempt is a
   assert.equal(openNewest(dir, store.ring, "n1", "count").kind, "opened");
   assert.match(commitOnce(dir, store, 9).stdout, /^E_READONLY .*checkpoint 1 stays valid/);
   const attempt = takeAttempt(dir, 1);
-  assert.deepEqual([attempt.left, attempt.warnings.map(({ code }) => code)], [2, ["W_ATTEMPTS"]]);
+  assert.deepEqual([attempt.left, attempt.warnings.map(({ code }) => code)], [3, ["W_ATTEMPTS"]]);
 });
 
 function commitOnce(dir: string, store: TemporaryStore, size: number) {

@@ -3,7 +3,7 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import { attemptsName } from "../../src/store/layout.ts";
-import { bless, resetAttempts, takeAttempt } from "../../src/store/marks.ts";
+import { bless, giveAttemptBack, resetAttempts, takeAttempt } from "../../src/store/marks.ts";
 import { listGenerations, openNewest } from "../../src/store/store.ts";
 import { rejects } from "../rejects.ts";
 import { temporaryStore } from "./temporary-store.ts";
@@ -25,6 +25,27 @@ test("three boots, then none", async () => {
   assert.equal(openNewest(store.dir, store.ring, "n1", "count").kind, "boot-loop");
   const failure = await rejects(() => takeAttempt(store.dir, 1), "E_BOOT_LOOP");
   assert.equal(failure.exit, 0);
+});
+
+test("an attempt that is given back is the one that was taken", async () => {
+  using store = temporaryStore();
+  await store.commit("one");
+  const first = takeAttempt(store.dir, 1);
+  assert.deepEqual(giveAttemptBack(store.dir, 1, first), []);
+  assert.deepEqual(takeAttempt(store.dir, 1), first);
+  const second = takeAttempt(store.dir, 1);
+  assert.deepEqual(giveAttemptBack(store.dir, 1, second), []);
+  assert.deepEqual(takeAttempt(store.dir, 1), second);
+  assert.equal(counters(store.dir).length, 1);
+});
+
+test("an attempt that cannot be given back stays taken, with a warning", async () => {
+  using store = temporaryStore();
+  await store.commit("one");
+  const taken = takeAttempt(store.dir, 1);
+  resetAttempts(store.dir);
+  const [warning] = giveAttemptBack(store.dir, 1, taken);
+  assert.equal(warning?.code, "W_ATTEMPTS");
 });
 
 test("reset gives all attempts back, garbage included", async () => {
