@@ -20,6 +20,8 @@ export interface RunningContainer {
 export interface OciSpec {
   readonly hostname?: string;
   readonly annotations?: Readonly<Record<string, string>>;
+  readonly root?: Readonly<Record<string, unknown>>;
+  readonly linux?: Readonly<Record<string, unknown>>;
   readonly process: {
     readonly args: readonly string[];
     readonly env: readonly string[];
