@@ -65,13 +65,15 @@ scenario("once a bad checkpoint has failed three boots, the blessed one is resto
   const darkAtMs = performance.now();
   for (let boot = 1; boot <= attemptsPerGeneration; boot += 1) {
     const left = attemptsPerGeneration - boot;
+    // The kubelet's times are in whole seconds.
+    const bootedAt = new Date(Math.floor(Date.now() / 1000) * 1000);
     await switchOn(steps, node);
     const said = await step(`restore, boot ${boot}`, () => succeed(node, "restore"));
     assert.match(said, new RegExp(`restore 2/5 open: generation ${bad},`));
     assert.match(said, new RegExp(`generation ${bad}, ${left} attempts? left after this boot`));
     assert.deepEqual(attempts(node, bad), { left, done: boot });
     await step("kubelet", () => node.startKubelet(impatient));
-    await step("the API server ends for its flag", () => endsForItsFlag(node, pod));
+    await step("the API server ends for its flag", () => endsForItsFlag(node, pod, bootedAt));
     // Ten minutes later the unit asks whether the boot has lasted; it has not.
     const settled = node.blackstart(["settle"]);
     assert.equal(settled.status, 69, settled.stderr);
@@ -132,10 +134,18 @@ async function addFlag({ api }: Cluster): Promise<void> {
   throw new Error("no DaemonSet of an API server");
 }
 
+interface Ended {
+  readonly terminated?: { readonly startedAt: string };
+}
+
 interface WithContainers {
   readonly metadata: { readonly name: string };
   readonly status: {
-    readonly containerStatuses?: readonly { readonly restartCount: number }[];
+    readonly containerStatuses?: readonly {
+      readonly restartCount: number;
+      readonly state?: Ended;
+      readonly lastState?: Ended;
+    }[];
   };
 }
 
@@ -152,12 +162,17 @@ function hasRestarted({ status }: WithContainers): boolean {
   return (status.containerStatuses ?? []).some(({ restartCount }) => restartCount > 0);
 }
 
-/** The copy's container says so itself, twice, and nobody answers. */
-async function endsForItsFlag(node: Node, pod: string): Promise<void> {
+/** The copy's container has ended in this boot, and its log says why. */
+async function endsForItsFlag(node: Node, pod: string, bootedAt: Date): Promise<void> {
   await eventually("the copy of the API server ends", 120_000, async () => {
     const copies = (await node.kubeletPods()) as readonly WithContainers[];
     const copy = copies.find(({ metadata }) => metadata.name === `${pod}-${node.name}`);
-    return copy !== undefined && hasRestarted(copy) ? true : undefined;
+    // Restarts are those of earlier boots too.
+    const ended = (copy?.status.containerStatuses ?? []).flatMap(({ state, lastState }) => [
+      state?.terminated?.startedAt ?? "",
+      lastState?.terminated?.startedAt ?? "",
+    ]);
+    return ended.some((time) => new Date(time) >= bootedAt) ? true : undefined;
   });
   const logs = join(
     node.disk,

@@ -54,15 +54,29 @@ scenario(
       twice.push(await recoverTwice(steps, moment));
     }
     report(once, twice);
-    const readyzMs = median(once.map((recovery) => recovery.readyzMs));
-    const allMs = median(once.map((recovery) => recovery.allMs));
-    for (const { name, recovery } of twice) {
-      // A control group or a sandbox that was left behind would cost a minute.
-      assert.ok(recovery.readyzMs <= 1.5 * readyzMs + 3_000, `${name}: /readyz`);
-      assert.ok(recovery.allMs <= 1.5 * allMs + 3_000, `${name}: all pods`);
+    const late = moments.filter((_, at) => !isAsFast(twice[at], once));
+    // What is left behind costs its minute each time; another's load does not.
+    const again: Row[] = [];
+    for (const moment of late) {
+      again.push(await recoverTwice(steps, moment));
     }
+    if (again.length > 0) {
+      report([], again);
+    }
+    const slow = again.filter((row) => !isAsFast(row, once)).map(({ name }) => name);
+    assert.deepEqual(slow, [], "it takes longer than after one power cut");
   },
 );
+
+/** A control group or a sandbox that was left behind would cost a minute. */
+function isAsFast(row: Row | undefined, once: readonly Recovery[]): boolean {
+  const limit = (ofOne: (recovery: Recovery) => number) => 1.5 * median(once.map(ofOne)) + 3_000;
+  return (
+    row !== undefined &&
+    row.recovery.readyzMs <= limit(({ readyzMs }) => readyzMs) &&
+    row.recovery.allMs <= limit(({ allMs }) => allMs)
+  );
+}
 
 async function recoverOnce(steps: Steps): Promise<Recovery> {
   const { node, cluster } = await makeSettledNode(steps);
