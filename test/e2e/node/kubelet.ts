@@ -59,7 +59,7 @@ export async function startKubelet(
 ): Promise<Daemon> {
   const name = minor === "1.37" ? "kubelet" : (`kubelet-${minor}` as const);
   mkdirSync(join(disk, "var/lib/kubelet"), { recursive: true });
-  const settings = { ...configuration, ...overrides };
+  const settings = { ...configuration, ...gatesFor(minor, overrides), ...overrides };
   writeFileSync(join(disk, kubeletConfigFile), JSON.stringify(settings, undefined, 2));
   return await machine.start("kubelet", [
     insidePath(buildBinary(name)),
@@ -68,4 +68,11 @@ export async function startKubelet(
     `--node-ip=${address}`,
     "--v=2",
   ]);
+}
+
+/** Refused until 1.35 made the gate a beta. Source: Kubernetes v1.35.4 `pkg/features/kube_features.go`. */
+function gatesFor(minor: KubeletMinor, overrides: KubeletOverrides): KubeletOverrides {
+  return minor === "1.34" && Object.hasOwn(overrides, "crashLoopBackOff")
+    ? { featureGates: { KubeletCrashLoopBackOffMax: true } }
+    : {};
 }
