@@ -130,8 +130,8 @@ export interface NetworkFacts {
 /**
  * What the outcomes alone tell of the network; undefined when only its facts can.
  *
- * Pure. Whatever another machine did, short of "unreachable", proves a way to it: routing tables that
- * are not looked at (policy routing) then do not matter.
+ * Pure. Whatever another machine did proves a way to it: routing tables that are not looked at (policy routing)
+ * then do not matter. A timeout is nobody's doing: it is also what an unplugged cable does to a packet.
  */
 export function networkProof(
   endpoints: readonly Endpoint[],
@@ -142,8 +142,11 @@ export function networkProof(
     return "not-needed";
   }
   const kinds = others.map((endpoint) => latest.get(endpoint)?.kind ?? "unreachable");
-  return kinds.some((kind) => kind !== "unreachable" && kind !== "dns") ? "up" : undefined;
+  return kinds.some((kind) => !silence.includes(kind)) ? "up" : undefined;
 }
+
+/** What comes of no other machine. */
+const silence: readonly FindingKind[] = ["unreachable", "dns", "timeout"];
 
 /** Pure. Whether this machine has an address and a way to one of the other machines. */
 export function networkState(
