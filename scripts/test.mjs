@@ -1,7 +1,7 @@
 // npm test [-- FILTER…]: the checks, then every test that needs no privilege, each file in a process of its own.
-// node scripts/test.mjs root|slow|e2e [FILTER…]: the tests of test/root, test/slow or test/e2e.
+// node scripts/test.mjs root|slow|e2e|vm [FILTER…]: the tests of test/root, test/slow, test/e2e or test/vm.
 //
-// A filter is a part of a path. The last line is `N passed, N failed, N skipped`. What uvu lets pass in
+// A filter is a part of a path; one that begins with "!" leaves the files with that part out. The last line is `N passed, N failed, N skipped`. What uvu lets pass in
 // silence fails here: a file without tests, a test that did not run, no test at all.
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -12,11 +12,13 @@ import { runFile } from "./testing/run-file.mjs";
 
 /** @typedef {{passed: number, failed: number, skipped: readonly string[]}} Tally */
 
-/** @typedef {"unit" | "root" | "slow" | "e2e"} Suite */
+/** @typedef {"unit" | "root" | "slow" | "e2e" | "vm"} Suite */
 
 /** How many files run at once; a control plane takes the machine for itself. */
-const lanes = { unit: 2, root: 2, slow: 2, e2e: 1 };
-const minutes = { unit: 5, root: 20, slow: 45, e2e: 60 };
+const lanes = { unit: 2, root: 2, slow: 2, e2e: 1, vm: 1 };
+const minutes = { unit: 5, root: 20, slow: 45, e2e: 60, vm: 90 };
+/** The suites that have a folder of their own. */
+const folders = /** @type {const} */ (["root", "slow", "e2e", "vm"]);
 
 /**
  * @param {Suite} which
@@ -24,11 +26,14 @@ const minutes = { unit: 5, root: 20, slow: 45, e2e: 60 };
  * @returns {string[]} test files, relative to the repository
  */
 export function selectFiles(which, filters) {
+  const wanted = filters.filter((filter) => !filter.startsWith("!"));
+  const unwanted = filters.filter((filter) => filter.startsWith("!")).map((one) => one.slice(1));
   return readdirSync(join(repository, "test"), { recursive: true, encoding: "utf8" })
     .map((file) => `test/${file}`)
     .filter((file) => file.endsWith(".test.ts"))
-    .filter((file) => (file.match(/^test\/(root|slow|e2e)\//)?.[1] ?? "unit") === which)
-    .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
+    .filter((file) => (folders.find((one) => file.startsWith(`test/${one}/`)) ?? "unit") === which)
+    .filter((file) => wanted.length === 0 || wanted.some((filter) => file.includes(filter)))
+    .filter((file) => !unwanted.some((filter) => file.includes(filter)))
     .sort();
 }
 
@@ -98,7 +103,7 @@ async function step(name, run) {
 
 /** @param {readonly string[]} args */
 async function main(args) {
-  const which = args[0] === "root" || args[0] === "slow" || args[0] === "e2e" ? args[0] : "unit";
+  const which = folders.find((folder) => folder === args[0]) ?? "unit";
   const filters = which === "unit" ? args : args.slice(1);
   const tallies = [];
   ensureInstalled();

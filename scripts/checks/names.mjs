@@ -13,6 +13,7 @@ const specialTests = [
   "root",
   "slow",
   "e2e",
+  "vm",
   "scripts",
   "fixtures",
   "oracle",

@@ -134,6 +134,13 @@ runner("what a test file leaves running does not outlive it", async () => {
   assert.ok(performance.now() - started < 5_000);
 });
 
+runner("a filter that begins with ! leaves files out", () => {
+  const some = selectFiles("unit", ["scripts/", "!test-runner"]);
+  assert.ok(some.length > 0 && some.every((file) => file.includes("scripts/")));
+  assert.ok(!some.some((file) => file.includes("test-runner")));
+  assert.ok(selectFiles("unit", ["!scripts/"]).length > some.length);
+});
+
 for (const which of ["root", "slow", "e2e"] as const) {
   runner(`the files of test/${which} are a suite of their own`, () => {
     const files = selectFiles(which, []);
