@@ -162,9 +162,14 @@ async function discover(api: Api, group: string): Promise<ReadonlyMap<string, Re
 async function put(api: Api, collection: string, object: ApiObject): Promise<ApiObject> {
   const path = `${collection}/${object.metadata.name}`;
   // Asked first, as a second Service of the same address is not a conflict but invalid.
-  const present = await demand(api, "GET", path, undefined, [404]);
+  let present = await demand(api, "GET", path, undefined, [404]);
   if (present.status === 404) {
-    return (await demand(api, "POST", collection, object)).body as ApiObject;
+    const created = await demand(api, "POST", collection, object, [409]);
+    if (created.status !== 409) {
+      return created.body as ApiObject;
+    }
+    // A controller has made it in between.
+    present = await demand(api, "GET", path);
   }
   const { uid, resourceVersion } = (present.body as ApiObject).metadata;
   const replaced = { ...object, metadata: { ...object.metadata, uid, resourceVersion } };

@@ -80,6 +80,7 @@ async function savedNode(steps: Steps): Promise<string> {
   await using node = await makeNode();
   await settle(steps, node, makeCluster(node));
   const unfinished = `${dir}.unfinished`;
+  rmSync(unfinished, { recursive: true, force: true });
   node.save(unfinished);
   renameSync(unfinished, dir);
   return dir;
