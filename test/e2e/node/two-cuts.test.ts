@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { globSync, lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -28,8 +29,15 @@ interface Moment {
   readonly reach: (node: Node, cluster: Cluster) => Promise<string>;
 }
 
+const isTraceable = spawnSync("strace", ["-f", "-e", "trace=none", "true"]).status === 0;
+if (!isTraceable) {
+  console.log(
+    "SKIPPED a power cut in the middle of projecting: no strace, or it may not trace here",
+  );
+}
+
 const moments: readonly Moment[] = [
-  { name: "in the middle of projecting", reach: untilSomeAreProjected },
+  ...(isTraceable ? [{ name: "in the middle of projecting", reach: untilSomeAreProjected }] : []),
   { name: "as the kubelet starts", reach: untilKubeletStarts },
   { name: "etcd runs, the API server does not", reach: untilEtcdListens },
   { name: "half of the pods are Ready", reach: untilHalfAreReady },
@@ -117,23 +125,28 @@ async function isWhole(node: Node, cluster: Cluster, { copies, said }: Recovery)
   assert.ok(copies.every(({ name }) => parents.some(({ metadata }) => metadata.name === name)));
 }
 
-/** The power fails when the first pod is committed, that is: has its link, and before the last has. */
+/** Ends it where it is about to make the link of its fourth pod; a link is what commits a pod. */
 async function untilSomeAreProjected(node: Node): Promise<string> {
-  // It waits for us to look, as it takes 50 ms in all.
-  const script = "until test -e /tmp/go; do sleep 0.01; done; exec /usr/bin/blackstart restore";
-  const restore = await node.machine().start("restore", ["sh", "-c", script]);
-  const end = performance.now() + 60_000;
-  node.run(["touch", "/tmp/go"]);
-  while (links(node).length === 0) {
-    assert.ok(performance.now() < end, restore.lastWords());
-  }
-  // From outside and at once: each millisecond a pod is projected.
-  process.kill(node.machine().pid, "SIGKILL");
+  const calls = "?symlink,?symlinkat";
+  const strace = ["strace", "-f", "-qq", "-e", `trace=${calls}`];
+  const restore = ["/usr/bin/blackstart", "restore"];
+  // A boot before it, of which nothing stays: which of the calls it is. A generation that is named costs no attempt.
+  const named = [...restore, "--force", "--generation", "2"];
+  const traced = node.run([...strace, "-o", "/tmp/calls", ...named]);
+  assert.equal(traced.status, 0, traced.stderr);
+  const made = readFileSync(node.path("/tmp/calls"), "utf8").trimEnd().split("\n");
+  const ofPods = made.flatMap((call, at) =>
+    call.includes('("/run/blackstart/manifests/') ? [at] : [],
+  );
   await node.powerCut();
-  const projected = links(node).length;
-  assert.ok(restore.lastWords().includes("5/5 project: generation 2"), restore.lastWords());
-  assert.ok(!restore.lastWords().includes("5/5 project: 1"), "restore came to its end");
-  return `${projected} links`;
+  await node.boot();
+  const kill = `inject=${calls}:signal=SIGKILL:when=${(ofPods[3] ?? 0) + 1}`;
+  const { status, stderr } = node.run([...strace, "-o", "/dev/null", "-e", kill, ...restore]);
+  assert.notEqual(status, 0, stderr);
+  assert.match(stderr, /restore 5\/5 project: generation 2, 2 attempts left after this boot\n$/);
+  const projected = projectedPods(node).length;
+  assert.equal(projected, 3);
+  return `${projected} of ${ofPods.length} pods projected`;
 }
 
 async function untilKubeletStarts(node: Node): Promise<string> {
