@@ -14,6 +14,7 @@ const specialTests = [
   "slow",
   "e2e",
   "vm",
+  "vm",
   "scripts",
   "fixtures",
   "oracle",

@@ -141,7 +141,7 @@ runner("a filter that begins with ! leaves files out", () => {
   assert.ok(selectFiles("unit", ["!scripts/"]).length > some.length);
 });
 
-for (const which of ["root", "slow", "e2e"] as const) {
+for (const which of ["root", "slow", "e2e", "vm"] as const) {
   runner(`the files of test/${which} are a suite of their own`, () => {
     const files = selectFiles(which, []);
     const isInside = (file: string) => file.startsWith(`test/${which}/`);

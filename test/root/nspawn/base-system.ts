@@ -19,29 +19,32 @@ const ballast = [
  * Unpacks a Debian with systemd into `dir`, which must be missing.
  *
  * It is made with debootstrap once and then kept in the user's cache, which only saves time.
+ *
+ * @param more  packages besides those of a container
  */
-export function unpackBaseSystem(dir: string): void {
-  const archive = cachedArchive();
+export function unpackBaseSystem(dir: string, more: readonly string[] = []): void {
+  const wanted = [...packages, ...more];
+  const archive = cachedArchive(wanted);
   if (!existsSync(archive)) {
-    makeArchive(archive, `${dir}.debootstrap`);
+    makeArchive(archive, `${dir}.debootstrap`, wanted);
   }
   mkdirSync(dir, { mode: 0o755 });
   run("tar", ["--extract", "--gzip", "--numeric-owner", "--file", archive, "--directory", dir]);
 }
 
-function cachedArchive(): string {
+function cachedArchive(wanted: readonly string[]): string {
   const cache = process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
   const content = createHash("sha256")
-    .update([release, ...packages, ...ballast].join())
+    .update([release, ...wanted, ...ballast].join())
     .digest("hex");
   return join(cache, "blackstart", `nspawn-${release}-${content.slice(0, 12)}.tar.gz`);
 }
 
-function makeArchive(archive: string, dir: string): void {
+function makeArchive(archive: string, dir: string, wanted: readonly string[]): void {
   // In namespaces of its own: debootstrap mounts /proc and /sys, and leaves them when interrupted.
   run("unshare", [
     ...["--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"],
-    ...["debootstrap", "--variant=minbase", `--include=${packages.join()}`, release, dir],
+    ...["debootstrap", "--variant=minbase", `--include=${wanted.join()}`, release, dir],
   ]);
   for (const path of ballast) {
     rmSync(join(dir, path), { recursive: true, force: true });
