@@ -14,7 +14,13 @@ const statusFields = [
   ...["NoNewPrivs", "Seccomp", "Cpus_allowed_list"],
 ];
 /** Small programs that run in the container, for what /proc does not tell from outside. */
-const probes = [["hostname"], ["hostname", "-f"], ["cat", "/proc/sys/kernel/domainname"], ["id"]];
+const probes = [
+  ["hostname"],
+  ["hostname", "-f"],
+  ["cat", "/proc/sys/kernel/domainname"],
+  ["cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start"],
+  ["id"],
+];
 const generated = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log"];
 
 type Setter = (name: string, value: unknown) => void;
