@@ -1,9 +1,9 @@
 import type { Json } from "../api.ts";
+import { podsByContainers, podsOfControllers } from "./fidelity-containers.ts";
 import { makePod, makeTemplate, namespace } from "./fidelity-pod.ts";
-import { podsByProcesses, podsOfControllers } from "./fidelity-processes.ts";
 import { podsByVolumes } from "./fidelity-volumes.ts";
 
-const bare = [...podsByVolumes, ...podsByProcesses];
+const bare = [...podsByVolumes, ...podsByContainers];
 
 /** As many pods as the objects come to. */
 export const pods = bare.length + Object.keys(podsOfControllers).length;

@@ -1,7 +1,7 @@
 import { field, type PodWish, ref, resource, sleeper } from "./fidelity-pod.ts";
 
 /** Everything else that a container sees: environment, rights, names, limits, neighbours. */
-export const podsByProcesses: readonly PodWish[] = [
+export const podsByContainers: readonly PodWish[] = [
   {
     name: "environment",
     metadata: { labels: { app: "web" }, annotations: { note: "n" } },
