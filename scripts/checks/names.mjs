@@ -14,7 +14,6 @@ const specialTests = [
   "slow",
   "e2e",
   "vm",
-  "vm",
   "scripts",
   "fixtures",
   "oracle",
