@@ -190,6 +190,9 @@ function keepLogs(dir: string): void {
 /** Also when it is interrupted; only a SIGKILL leaves it to the next run. */
 function onEnd(clean: () => void): void {
   process.once("exit", clean);
+  // Without this Node may spin for ever once all is done: it waits for requests that no loop holds any more
+  // (Environment::CleanupHandles of v24.21, after many child processes and connections cut).
+  process.once("beforeExit", () => process.exit());
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => process.exit(128));
   }
