@@ -5,6 +5,7 @@ import { bootVm, type Vm } from "./vm.ts";
 
 /** A machine without containers, which boots in seconds: its root is as new at each boot, its store lasts. */
 export interface LightMachine {
+  /** Returns once the guest takes commands and its own restore has ended. */
   readonly boot: (rtcBase?: string) => Promise<Vm>;
 }
 
@@ -67,14 +68,14 @@ export async function makeLightMachine(dir: string): Promise<LightMachine> {
   return { boot: (rtcBase) => bootLight(dir, files, root, store, rtcBase) };
 }
 
-function bootLight(
+async function bootLight(
   dir: string,
   { kernel, initramfs }: BootFiles,
   root: string,
   store: string,
   rtcBase: string | undefined,
 ): Promise<Vm> {
-  return bootVm({
+  const vm = await bootVm({
     dir,
     kernel,
     initramfs,
@@ -82,6 +83,15 @@ function bootLight(
     memoryMiB: 1024,
     ...(rtcBase === undefined ? {} : { rtcBase }),
   });
+  try {
+    await vm.waitUntilUp();
+    // Joins the job that there is: the stand-in kubelet waits for restore.
+    await vm.demand("systemctl start kubelet.service; journalctl --sync");
+    return vm;
+  } catch (error) {
+    await vm.kill();
+    throw error;
+  }
 }
 
 function ballast(set: string): string {
