@@ -76,7 +76,13 @@ export async function bootVm(settings: VmSettings): Promise<Vm> {
       ? []
       : [
           ...["-device", "virtio-net-pci,netdev=n0,romfile="],
-          ...["-netdev", ["user,id=n0,restrict=on,net=192.0.2.0/24", ...forwards].join()],
+          ...[
+            "-netdev",
+            [
+              "user,id=n0,restrict=on,net=192.0.2.0/24,host=192.0.2.1,dns=192.0.2.3",
+              ...forwards,
+            ].join(),
+          ],
         ];
   const drives = disks.flatMap(({ file, isForgetful = false }) => [
     "-drive",
