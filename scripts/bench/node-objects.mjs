@@ -26,13 +26,13 @@ export function nodeObjects(node) {
       ? dataObject("Secret", namespace, `secret-${at}`, 0)
       : dataObject("ConfigMap", namespace, `settings-${at}`, 0);
   });
-  const template = example("pods").find(({ metadata }) => metadata.name.startsWith("coredns-"));
+  const template = recorded("pods").find(({ metadata }) => metadata.name.startsWith("coredns-"));
   const inNamespace = (/** @type {string} */ namespace) =>
     held.filter(({ metadata }) => metadata.namespace === namespace);
   return [
-    ...example("nodes").filter(({ metadata }) => metadata.name === node),
-    ...example("services").filter(({ metadata }) => metadata.name === "kubernetes"),
-    ...example("endpoints").filter(({ metadata }) => metadata.name === "kubernetes"),
+    ...recorded("nodes").filter(({ metadata }) => metadata.name === node),
+    ...recorded("services").filter(({ metadata }) => metadata.name === "kubernetes"),
+    ...recorded("endpoints").filter(({ metadata }) => metadata.name === "kubernetes"),
     ...authorities,
     ...held,
     ...Array.from({ length: pods }, (_, at) => {
@@ -134,8 +134,8 @@ function podObject(template, { namespace, at, node, mounted }) {
 }
 
 /** @param {string} name */
-function example(name) {
-  const file = join(repository, "examples/self-hosted", `${name}.json`);
+function recorded(name) {
+  const file = join(repository, "test/fixtures/setA/objects", `${name}.json`);
   return /** @type {any[]} */ (JSON.parse(readFileSync(file, "utf8")).items);
 }
 

@@ -1,12 +1,21 @@
-// The example control plane, and n times it.
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+// A recorded control plane, and n times it.
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { repository } from "../install.mjs";
 
-const examples = join(repository, "examples/self-hosted");
+const recording = join(repository, "test/fixtures/setA/objects");
+const kinds = [
+  "configmaps",
+  "endpoints",
+  "nodes",
+  "pods",
+  "secrets",
+  "serviceaccounts",
+  "services",
+];
 
 /**
- * Writes the example objects `times` times over, as one List.
+ * Writes the recorded objects `times` times over, as one List.
  *
  * A copy lies in namespaces of its own, with uids of its own: every reference from a pod stays within
  * its namespace, so that the copy is as complete as the original. Nodes are not copied.
@@ -15,9 +24,9 @@ const examples = join(repository, "examples/self-hosted");
  * @param {number} times
  */
 export function writeObjects(file, times) {
-  const originals = readdirSync(examples)
-    .filter((name) => name.endsWith(".json"))
-    .flatMap((name) => JSON.parse(readFileSync(join(examples, name), "utf8")).items);
+  const originals = kinds.flatMap(
+    (kind) => JSON.parse(readFileSync(join(recording, `${kind}.json`), "utf8")).items,
+  );
   const copies = Array.from({ length: times - 1 }, (_, at) =>
     originals.filter((object) => object.metadata.namespace).map((object) => copyOf(object, at + 1)),
   );

@@ -47,11 +47,11 @@ capture("reads of a directory what kubectl would, in the order of names", () =>
   }),
 );
 
-capture("reads the example and finds the recorded cluster", async () => {
+capture("reads the manifests of the example", async () => {
   const example = new URL("../../examples/self-hosted", import.meta.url).pathname;
   const { objects, files } = await readObjects([example], none);
-  assert.equal(files.length, 7);
-  assert.equal(objects.filter(({ kind }) => kind === "Pod").length, 17);
+  assert.ok(files.length > 10 && files.every((file) => file.endsWith(".yaml")));
+  assert.equal(objects.filter(({ kind }) => kind === "Pod").length, 18);
 });
 
 capture("reads files, standard input and a pipe together", () =>

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import { isReady } from "../e2e/node/projected.ts";
 import { lackingForNode } from "../e2e/node/requirements.ts";
+import { checkpointed } from "../e2e/node/settled-node.ts";
 import { startSteps } from "../e2e/node/steps.ts";
 import { eventually } from "../e2e/node/wait.ts";
 import { makeVmDir } from "./disk-image.ts";
@@ -34,7 +35,7 @@ scenario(
         await step(`boot ${boot}: multi-user`, () => vm.waitUntilUp());
         await step(`boot ${boot}: /readyz`, () => machine.cluster.waitUntilReady(patientMs));
         const count = await step(`boot ${boot}: all projected pods`, () => allRun(machine, vm));
-        assert.equal(count, 11);
+        assert.equal(count, checkpointed);
         await assertUnits(vm);
         await tellChains(vm, boot);
       } catch (error) {

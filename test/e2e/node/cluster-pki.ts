@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Credential, makePki, openPki, type Pki, type Validity } from "../pki.ts";
 
-/** Secret's name → key → text: what the recorded Secrets of the control plane hold, made anew. */
+/** Secret's name → key → text: what the Secrets of the example's control plane hold, made anew. */
 export type SecretTexts = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 export interface ClusterPki {
@@ -55,7 +55,7 @@ export function makeClusterPki(dir: string, validity: Validity): ClusterPki {
       "service-account.key": accountKey,
       ...pair("client", client("system:kube-controller-manager")),
     },
-    "kube-scheduler": pair("client", client("system:kube-scheduler")),
+    "kube-scheduler": { "ca.crt": cluster.ca, ...pair("client", client("system:kube-scheduler")) },
   };
   writeFileSync(join(dir, secretsFile), JSON.stringify(secrets), { mode: 0o600 });
   return { cluster, secrets };

@@ -5,9 +5,14 @@ import { applyObjects } from "../apply.ts";
 import { writeKubeconfig } from "../kubeconfig.ts";
 import type { Credential, Subject, Validity } from "../pki.ts";
 import { type ClusterPki, makeClusterPki, openClusterPki } from "./cluster-pki.ts";
+import {
+  exampleObjects,
+  type KubernetesObject,
+  type Login,
+  renewObjects,
+} from "./example-objects.ts";
 import { clientCaFile, kubeconfigFile } from "./kubelet.ts";
 import type { Node } from "./node.ts";
-import { type KubernetesObject, type Login, recordedObjects, renewObjects } from "./recorded.ts";
 import { eventually } from "./wait.ts";
 
 /** The self-hosted cluster of examples/self-hosted with keys of its own. */
@@ -76,8 +81,8 @@ function clusterOf(node: Node, { cluster: pki, secrets }: ClusterPki): Cluster {
   const connect = (subject: Subject) =>
     connectApi(node.apiserverUrl, { ca, client: pki.issueClient(subject), isVerified: true });
   const { api, disconnect } = connect({ user: "admin", group: "system:masters" });
-  const recorded = recordedObjects();
-  const objects = (login: Login) => renewObjects(recorded, secrets, ca, login);
+  const examples = exampleObjects();
+  const objects = (login: Login) => renewObjects(examples, secrets, login);
   const apply = (given: readonly unknown[]) => applyObjects(api, ca, given);
   return {
     ca,
@@ -98,7 +103,7 @@ function clusterOf(node: Node, { cluster: pki, secrets }: ClusterPki): Cluster {
         await demand(api, "PATCH", path, { metadata: { labels } });
         return true;
       });
-      await apply([...objects("token").filter(isCreated).map(withoutStatus), ...bindings]);
+      await apply([...objects("token").filter(isCreated).map(withoutStatus)]);
     },
     apply,
     waitUntilReady: async (deadlineMs = readyMs) => {
@@ -138,49 +143,16 @@ function installKubeletFiles(node: Node, ca: string, credential: Credential): vo
 
 /** Pods with an owner are their controllers' to make; what every cluster has by itself is left to it. */
 function isCreated({ kind, metadata }: KubernetesObject): boolean {
-  const { name } = metadata;
   switch (kind) {
     case "Pod":
       return metadata["ownerReferences"] === undefined;
-    case "ServiceAccount":
-      return !name.endsWith("-controller") && name !== "default";
-    case "ConfigMap":
-      return name !== "kube-root-ca.crt";
     case "Service":
-      return name !== "kubernetes";
+      return metadata.name !== "kubernetes";
     default:
-      return ["Secret", "DaemonSet", "Deployment"].includes(kind);
+      return kind !== "Node";
   }
 }
 
 function withoutStatus({ status: _, ...object }: KubernetesObject): Json {
   return object;
 }
-
-/** The ServiceAccounts of controller manager and scheduler are nobody without these. */
-const bindings = ["kube-controller-manager", "kube-scheduler"].flatMap((name) => {
-  const subjects = [{ kind: "ServiceAccount", name, namespace: "kube-system" }];
-  const apiVersion = "rbac.authorization.k8s.io/v1";
-  const apiGroup = "rbac.authorization.k8s.io";
-  const clusterRole = (role: string) => ({
-    apiVersion,
-    kind: "ClusterRoleBinding",
-    metadata: { name: `e2e:${name}:${role}` },
-    subjects,
-    roleRef: { apiGroup, kind: "ClusterRole", name: role },
-  });
-  const role = (of: string) => ({
-    apiVersion,
-    kind: "RoleBinding",
-    metadata: { name: `e2e:${name}:${of}`, namespace: "kube-system" },
-    subjects,
-    roleRef: { apiGroup, kind: "Role", name: of },
-  });
-  return [
-    clusterRole(`system:${name}`),
-    clusterRole("system:auth-delegator"),
-    ...(name === "kube-scheduler" ? [clusterRole("system:volume-scheduler")] : []),
-    role("extension-apiserver-authentication-reader"),
-    role(`system::leader-locking-${name}`),
-  ];
-});

@@ -10,16 +10,11 @@ import {
   waitUntilProjectedRun,
 } from "./projected.ts";
 import { lackingForNode } from "./requirements.ts";
+import { checkpointed, impatient, workloads } from "./settled-node.ts";
 import { startSteps } from "./steps.ts";
 import { eventually } from "./wait.ts";
 
 const coldBoot = suite("e2e/node/cold-boot");
-
-/** So that a parent starts soon after its copy has gone. */
-const impatient = { crashLoopBackOff: { maxContainerRestartPeriod: "2s" } };
-
-/** etcd, apiserver, controller manager, scheduler, proxy, flannel, vip, 2 DNS, 2 dashboards, 4 bare pods. */
-const workloads = 15;
 
 const lacking = lackingForNode();
 if (lacking !== undefined) {
@@ -46,7 +41,7 @@ scenario(
     await step("containerd, with images", () => node.startContainerd());
     await step("restore --force", () => blackstart("restore", "--force"));
     const born = projectedPods(node);
-    assert.equal(born.length, 11);
+    assert.equal(born.length, checkpointed);
     await step("kubelet", () => node.startKubelet(impatient));
     await step("first /readyz", () => cluster.waitUntilReady());
     await step("all projected pods", () => waitUntilProjectedRun(node, born, 60_000));
@@ -56,7 +51,7 @@ scenario(
     );
     await step("hand back", () => handBack(node, cluster, born, workloads, 180_000));
     const captured = await step("capture", () => blackstart("capture"));
-    assert.match(captured, /generation 2 of node node1: 11 pods/);
+    assert.match(captured, new RegExp(`generation 2 of node node1: ${checkpointed} pods`));
 
     await step("power cut", async () => {
       await node.powerCut();
@@ -68,7 +63,7 @@ scenario(
     assert.match(restored, /generation 2/);
     assert.match(restored, /probe: cold/);
     const copies = projectedPods(node);
-    assert.equal(copies.length, 11);
+    assert.equal(copies.length, checkpointed);
     const bootedAt = new Date();
     await step("kubelet", () => node.startKubelet(impatient));
     await step("/readyz", () => cluster.waitUntilReady());

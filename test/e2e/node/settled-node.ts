@@ -16,6 +16,7 @@ import { repository } from "../../../scripts/install.mjs";
 import { cacheDir } from "../binaries.ts";
 import { withLock } from "../lock.ts";
 import { type Cluster, makeCluster, openCluster } from "./cluster.ts";
+import { checkpointedIn, exampleFiles, exampleObjects, parentsIn } from "./example-objects.ts";
 import { makeNode, type Node, type NodeSettings } from "./node.ts";
 import {
   handBack,
@@ -23,7 +24,6 @@ import {
   waitUntilParentsExist,
   waitUntilProjectedRun,
 } from "./projected.ts";
-import { objectFiles } from "./recorded.ts";
 import type { Steps } from "./steps.ts";
 
 /** A node that is off, and the cluster that will come back on it. */
@@ -35,8 +35,10 @@ export interface SettledNode {
 /** So that a parent starts soon after its copy has gone. */
 export const impatient = { crashLoopBackOff: { maxContainerRestartPeriod: "2s" } };
 
-/** etcd, apiserver, controller manager, scheduler, proxy, flannel, vip, 2 DNS, 2 dashboards, 4 bare pods. */
-export const workloads = 15;
+/** How many pods of the example a capture holds. */
+export const checkpointed = checkpointedIn(exampleObjects());
+/** How many pods of its own the node has once the example's controllers have made theirs. */
+export const workloads = parentsIn(exampleObjects());
 
 /** Certificates are for longer than a saved node is used. */
 const usableMs = 12 * 3_600_000;
@@ -97,7 +99,7 @@ function digest(): string {
   );
   const harness = withImports(import.meta.filename, new Set());
   const hash = createHash("sha256");
-  for (const file of [...sources.toSorted(), ...objectFiles(), ...harness]) {
+  for (const file of [...sources.toSorted(), ...exampleFiles(), ...harness]) {
     hash.update(readFileSync(file));
   }
   return hash.digest("hex").slice(0, 16);
@@ -129,7 +131,7 @@ export async function settle({ step }: Steps, node: Node, cluster: Cluster): Pro
   await step("containerd, with images", () => node.startContainerd());
   await step("restore --force", () => blackstart("restore", "--force"));
   const born = projectedPods(node);
-  assert.ok(born.length > 0);
+  assert.equal(born.length, checkpointed);
   await step("kubelet", () => node.startKubelet(impatient));
   await step("first /readyz", () => cluster.waitUntilReady());
   await step("all projected pods", () => waitUntilProjectedRun(node, born, 120_000));
