@@ -6,7 +6,20 @@ import { demand } from "../api.ts";
 import type { ApiPod } from "./cluster.ts";
 import type { RunningContainer } from "./containers.ts";
 import { type Edge, makeEdge, missedSoon } from "./edge.ts";
-import { agentPort, mode, password } from "./edge-workloads.ts";
+import {
+  accountDir,
+  agentRestarts,
+  appOf,
+  askAgent,
+  containersOf,
+  inspect,
+  isEvicted,
+  parentsOf,
+  statusesOf,
+  uidsOf,
+  untilParentsRun,
+} from "./edge-pods.ts";
+import { mode, password } from "./edge-workloads.ts";
 import {
   isParent,
   isReady,
@@ -175,34 +188,6 @@ async function bootWarm(steps: Steps, edge: Edge, words: RegExp): Promise<string
   return said;
 }
 
-/** The copies' containers, once their Secrets, ConfigMaps and tokens have been read inside of them. */
-function inspect({ node }: Edge, copies: readonly ProjectedPod[]): readonly RunningContainer[] {
-  const containers = containersOf(node.containers(), copies);
-  assert.equal(containers.length, copies.length);
-  for (const container of containers) {
-    const read = (file: string) => {
-      const { status, stdout, stderr } = node.exec(container, ["/bin/cat", file]);
-      assert.equal(status, 0, `${container.pod} ${file}: ${stderr}`);
-      return stdout;
-    };
-    const app = appOf(container.pod);
-    if (app !== "passing") {
-      assert.equal(read("/secret/password"), password);
-      assert.equal(read("/settings/mode"), mode);
-    }
-    const claims = read(`${accountDir}/token`).split(".")[1] ?? "";
-    assert.match(Buffer.from(claims, "base64url").toString(), /"namespace":"site"/);
-    if (app === "till") {
-      assert.ok(container.spec.process.env.includes(`PASSWORD=${password}`));
-      assert.ok(container.spec.process.env.includes(`MODE=${mode}`));
-    }
-  }
-  assert.equal(askAgent(node), mode);
-  return containers;
-}
-
-const accountDir = "/var/run/secrets/kubernetes.io/serviceaccount";
-
 /** Until the control plane has given the node up: who does not tolerate that is evicted, in the API. */
 async function untilMissed(edge: Edge): Promise<readonly ApiPod[]> {
   return await eventually("the node is missed", deadlineMs, async () => {
@@ -213,10 +198,6 @@ async function untilMissed(edge: Edge): Promise<readonly ApiPod[]> {
     assert.deepEqual(evicted, ["passing"]);
     return pods;
   });
-}
-
-function isEvicted({ metadata }: ApiPod): boolean {
-  return Object.hasOwn(metadata, "deletionTimestamp");
 }
 
 /** The network is back, and nobody has done anything yet. */
@@ -297,66 +278,6 @@ async function handBack({ step }: Steps, edge: Edge, copies: readonly ProjectedP
   });
   assert.deepEqual(uidsOf(await parentsOf(edge)), uids);
   assert.equal(askAgent(edge.node), mode);
-}
-
-/** @param since  a pod that has not become Ready after that does not count */
-async function untilParentsRun(
-  edge: Edge,
-  names: readonly string[],
-  since = new Date(0),
-): Promise<void> {
-  await eventually(`${names.join(", ")} run`, deadlineMs, async () => {
-    const ready = (await parentsOf(edge))
-      .filter((pod) => isReady(pod) && !isEvicted(pod) && startedAfter(pod, since))
-      .map(({ metadata }) => appOf(metadata.name));
-    assert.deepEqual(ready.filter((name) => names.includes(name)).sort(), names);
-    return true;
-  });
-}
-
-interface ContainerStatus {
-  readonly restartCount: number;
-  readonly state?: { readonly running?: { readonly startedAt: string } };
-  readonly lastState?: { readonly terminated?: { readonly exitCode: number } };
-}
-
-function statusesOf({ status }: ApiPod): readonly ContainerStatus[] {
-  return (
-    (status as { readonly containerStatuses?: readonly ContainerStatus[] }).containerStatuses ?? []
-  );
-}
-
-/** Of the API's whole seconds. */
-function startedAfter(pod: ApiPod, since: Date): boolean {
-  return statusesOf(pod).every(
-    ({ state }) => Date.parse(state?.running?.startedAt ?? "") >= since.getTime() - 1_000,
-  );
-}
-
-async function agentRestarts(edge: Edge): Promise<number> {
-  const agents = (await parentsOf(edge)).filter(({ metadata }) => appOf(metadata.name) === "agent");
-  return agents.flatMap(statusesOf)[0]?.restartCount ?? 0;
-}
-
-async function parentsOf(edge: Edge): Promise<readonly ApiPod[]> {
-  return (await edge.pods()).filter(isParent);
-}
-
-function uidsOf(pods: readonly ApiPod[]): readonly string[] {
-  return pods.map(({ metadata }) => metadata.uid).sort();
-}
-
-/** Those of the copies, by their pods' names: a parent's is without the node's. */
-function containersOf(containers: readonly RunningContainer[], copies: readonly ProjectedPod[]) {
-  return containers.filter(({ pod }) => copies.some(({ name }) => pod === `${name}-edge1`));
-}
-
-function appOf(pod: string): string {
-  return pod.split("-")[0] ?? "";
-}
-
-function askAgent({ run }: Edge["node"]): string {
-  return run(["busybox", "wget", "-q", "-O-", `http://127.0.0.1:${agentPort}/mode`]).stdout;
 }
 
 function configFile({ node }: Edge): string {
