@@ -36,7 +36,7 @@ scenario("a machine whose clock is wrong restores its pods and says so", async (
       console.log(`# ${name}: ${now.trim()}\n${said.replace(/^/gm, "#   ")}`);
       assert.equal(result.split(/\s+/)[0], "success", said);
       assert.match(said, /W_CLOCK/);
-      assert.equal(links.trim().split("\n").length, 2, links);
+      assert.equal(links.trim().split("\n").length, 3, links);
     } finally {
       await step(`${name}: power cut`, () => vm.kill());
     }
