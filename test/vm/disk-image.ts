@@ -38,7 +38,7 @@ Gateway=192.0.2.1
 /** Makes a folder in the machine's temporary folder; it goes when this process ends, also when that is interrupted. */
 export function makeVmDir(): string {
   const dir = mkdtempSync(join(tmpdir(), "blackstart-vm-"));
-  process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
+  process.once("exit", () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.once(signal, () => process.exit(128));
   }

@@ -109,6 +109,12 @@ export async function bootVm(settings: VmSettings): Promise<Vm> {
     ],
     join(dir, `${name}.qemu`),
   );
+  // Before the folder is removed that it writes to.
+  process.prependOnceListener("exit", () => {
+    if (daemon.isRunning()) {
+      process.kill(daemon.pid, "SIGKILL");
+    }
+  });
   const console = () => {
     try {
       return readFileSync(consoleFile, "utf8");
