@@ -24,6 +24,8 @@ export interface Cluster {
   readonly disconnect: () => void;
   /** Asks as somebody else. */
   readonly apiAs: (subject: Subject) => Api;
+  /** Gives the node's kubelet another certificate, in its kubeconfig. */
+  readonly renewKubelet: (validity?: Validity) => void;
   /** The objects as they would be recorded; pods included. */
   readonly objects: (login: Login) => readonly KubernetesObject[];
   /** Writes objects where `capture --from /root/NAME` finds them on the node. @returns that path, inside */
@@ -65,10 +67,9 @@ const readyMs = 120_000;
 export function makeCluster(node: Node, settings: ClusterSettings = {}): Cluster {
   const { validity = {}, kubeletValidity = validity } = settings;
   const made = makeClusterPki(node.pkiDir, validity);
-  const { ca } = made.cluster;
-  const kubelet = made.cluster.issueClient(nodeSubject(node.name), kubeletValidity);
-  installKubeletFiles(node, ca, kubelet);
-  return clusterOf(node, made);
+  const cluster = clusterOf(node, made);
+  cluster.renewKubelet(kubeletValidity);
+  return cluster;
 }
 
 /** The cluster that `makeCluster` made on the node that this one is a copy of. */
@@ -89,6 +90,8 @@ function clusterOf(node: Node, { cluster: pki, secrets }: ClusterPki): Cluster {
     api,
     disconnect,
     apiAs: (subject) => connect(subject).api,
+    renewKubelet: (validity) =>
+      installKubeletFiles(node, ca, pki.issueClient(nodeSubject(node.name), validity)),
     objects,
     writeObjects: (name, written) => {
       const file = join(node.disk, "root", name, "objects.json");
