@@ -7,6 +7,7 @@ import { containerdSocket } from "../e2e/node/containerd.ts";
 import { kubeconfigFile, kubeletConfigFile, kubeletReadOnlyPort } from "../e2e/node/kubelet.ts";
 import { insidePath } from "../e2e/node/machine.ts";
 import { type KubeletPod, makeNode, type Node } from "../e2e/node/node.ts";
+import { impatient } from "../e2e/node/settled-node.ts";
 import type { Steps } from "../e2e/node/steps.ts";
 import { adoptFolders, inTree, makeBootFiles, makeImage, writeTexts } from "./disk-image.ts";
 import { demandRun } from "./run.ts";
@@ -23,6 +24,8 @@ export interface FullMachine {
 }
 
 const apiserverPort = 6443;
+/** The API server itself listens on the loopback only, where QEMU reaches nobody. */
+const proxyPort = 16_443;
 
 /** What a node that was made outside has on its disk and a machine takes over. */
 const adopted = [
@@ -43,6 +46,7 @@ const kubelet = {
   resolvConf: "/etc/resolv.conf",
   cgroupDriver: "cgroupfs",
   evictionHard: { "memory.available": "1Mi", "nodefs.available": "1Mi" },
+  ...impatient,
 };
 
 /** As the package of Kubernetes has it; no word of blackstart. Source: kubernetes/release v0.18.0 `cmd/krel/templates/latest/kubelet/kubelet.service`. */
@@ -82,6 +86,18 @@ TasksMax=infinity
 WantedBy=multi-user.target
 `;
 
+const proxyUnits = {
+  "etc/systemd/system/apiserver-proxy.socket": `[Socket]
+ListenStream=${proxyPort}
+
+[Install]
+WantedBy=sockets.target
+`,
+  "etc/systemd/system/apiserver-proxy.service": `[Service]
+ExecStart=/lib/systemd/systemd-socket-proxyd 127.0.0.1:${apiserverPort}
+`,
+};
+
 /** Makes one; the images are imported and the checkpoint is made on a node of namespaces, which is quicker. */
 export async function makeFullMachine(dir: string, { step }: Steps): Promise<FullMachine> {
   const [outside, pods] = [await findLoopbackPort(), await findLoopbackPort()];
@@ -98,7 +114,7 @@ export async function makeFullMachine(dir: string, { step }: Steps): Promise<Ful
   await step("make the image", () => makeImage(image, tree, 2048));
   await node.dispose();
   const ports = [
-    { outside, inside: apiserverPort },
+    { outside, inside: proxyPort },
     { outside: pods, inside: kubeletReadOnlyPort },
   ];
   return {
@@ -148,8 +164,10 @@ function installDaemons(tree: string): void {
     "etc/systemd/system/containerd.service": containerdUnit(containerd),
     "etc/systemd/system/kubelet.service": kubeletUnit,
     [kubeletConfigFile]: JSON.stringify(kubelet),
+    ...proxyUnits,
   });
-  inTree(tree, "systemctl", "enable", ...["containerd", "kubelet", "systemd-networkd"]);
+  const units = ["containerd", "kubelet", "systemd-networkd", "apiserver-proxy.socket"];
+  inTree(tree, "systemctl", "enable", ...units);
   inTree(
     tree,
     ...["systemctl", "preset", "blackstart-restore.service", "blackstart-settle.timer"],
