@@ -75,7 +75,7 @@ export async function waitUntilParentsExist(
 
 /** Returns once the apiserver says that all of the node's own pods are Ready, at least `least` of them. */
 export async function waitUntilParentsRun(
-  node: Pick<Node, "name">,
+  node: Node,
   cluster: Cluster,
   least: number,
   deadlineMs: number,
@@ -111,15 +111,13 @@ export function isReady({ status }: KubeletPod | ApiPod): boolean {
  * `crashLoopBackOff.maxContainerRestartPeriod` where that must not take minutes.
  *
  * @param least  as in `waitUntilParentsRun`
- * @param remove  removes a pod's link
  */
 export async function handBack(
-  node: Pick<Node, "name">,
+  node: Node,
   cluster: Cluster,
   pods: readonly ProjectedPod[],
   least: number,
   deadlineMs: number,
-  remove: (pod: ProjectedPod) => unknown = ({ link }) => rmSync(link),
 ): Promise<void> {
   const end = performance.now() + deadlineMs;
   // An apiserver without its etcd answers nobody.
@@ -141,8 +139,8 @@ export async function handBack(
         await demand(cluster.api, "DELETE", path, undefined, [404]);
       }
     }
-    for (const pod of group) {
-      await remove(pod);
+    for (const { link } of group) {
+      rmSync(link);
     }
     await eventually("the mirror pods are gone", end - performance.now(), async () => {
       const present = (await cluster.pods()).map(({ metadata }) => metadata.name);
