@@ -145,8 +145,8 @@ export const mutants: readonly Mutant[] = [
     name: "a boot that is not counted",
     seenBy: "kill",
     scenario: "the first restore",
-    file: "src/cli/restore.ts",
-    edits: [["takeAttempt(session.storeDir, generation)", "{ left: 1, warnings: [] }"]],
+    file: "src/cli/boot-attempt.ts",
+    edits: [["takeAttempt(session.storeDir, generation)", "{ left: 1, done: 1, warnings: [] }"]],
   },
   {
     name: "an error of fsync that is passed over",
