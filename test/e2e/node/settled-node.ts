@@ -38,7 +38,7 @@ export const impatient = { crashLoopBackOff: { maxContainerRestartPeriod: "2s" }
 /** How many pods of the example a capture holds. */
 export const checkpointed = checkpointedIn(exampleObjects());
 /** How many pods of its own the node has once the example's controllers have made theirs. */
-export const workloads = parentsIn(exampleObjects());
+const workloads = parentsIn(exampleObjects());
 
 /** Certificates are for longer than a saved node is used. */
 const usableMs = 12 * 3_600_000;
