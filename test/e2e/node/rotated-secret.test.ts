@@ -6,7 +6,6 @@ import { suite } from "uvu";
 import { demand, type Json } from "../api.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Node } from "./node.ts";
-import { waitUntilProjectedRun } from "./projected.ts";
 import { readerPod, volumes } from "./reader-pod.ts";
 import { cutPower, handAllBack, recover, succeed, switchOn } from "./recovery.ts";
 import { lackingForNode } from "./requirements.ts";
@@ -85,7 +84,7 @@ scenario("a key that was rotated away before the power cut is in no restored pod
     `${found}`,
   );
   const again = ["restore", "--force", "--generation", `${newest}`];
-  const { copies } = await recover(steps, node, cluster, again);
+  await recover(steps, node, cluster, again);
   assert.deepEqual(outdatedIn(node), []);
   assert.deepEqual(await seenBy(node), wanted(after, settingsAfter));
 
@@ -97,8 +96,8 @@ scenario("a key that was rotated away before the power cut is in no restored pod
   await step(`and back to ${newest}`, () => succeed(node, ...again));
   await step("the pod has the new values", () => sees(node, wanted(after, settingsAfter)));
   assert.deepEqual(outdatedIn(node), []);
+  // Not all copies: while one starts anew its parent may have taken its port, and the control plane is that one then.
   await step("/readyz", () => cluster.waitUntilReady());
-  await step("all projected pods", () => waitUntilProjectedRun(node, copies, 180_000));
   assert.deepEqual(await seenBy(node), wanted(after, settingsAfter));
 });
 
