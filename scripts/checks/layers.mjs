@@ -32,7 +32,7 @@ export function layerOf(file) {
   ) {
     return 3;
   }
-  if (/^src\/(host|kube)\//.test(file)) {
+  if (/^src\/(host|kube|runtime)\//.test(file)) {
     return 2;
   }
   if (/^src\/(capture|store|plan|handover)\//.test(file)) {
