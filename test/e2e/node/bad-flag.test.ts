@@ -38,9 +38,7 @@ scenario("once a bad checkpoint has failed three boots, the blessed one is resto
   const { copies } = await recover(steps, node, cluster);
   await handAllBack(steps, node, cluster, copies);
   const watching = await watchCaptures(node);
-  const good = newestGeneration(node);
-  await step("capture --watch blesses what runs", () => watching.blessed(good));
-  assert.equal(newestGeneration(node), good);
+  const good = await step("capture --watch blesses what runs", () => watching.blessed());
 
   // Where this machine's were the only one, a rollout that takes it away would never get as far as the new pod.
   await step("an API server elsewhere", () => startSecondApiserver(node));

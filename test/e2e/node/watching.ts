@@ -10,8 +10,8 @@ const deadlineMs = 180_000;
 export interface Watching extends Daemon {
   /** Returns once a generation is there that is newer. */
   readonly newerThan: (generation: number) => Promise<number>;
-  /** Returns once it is blessed. */
-  readonly blessed: (generation: number) => Promise<void>;
+  /** Returns the newest generation once it is blessed; others may be made meanwhile, such as for new tokens. */
+  readonly blessed: () => Promise<number>;
 }
 
 /** The configuration of a node that captures at once and blesses soon. */
@@ -39,10 +39,12 @@ export async function watchCaptures(node: Node): Promise<Watching> {
         const newest = newestGeneration(node);
         return newest > generation ? newest : undefined;
       }),
-    blessed: async (generation) => {
-      const mark = `blessed-${String(generation).padStart(20, "0")}`;
-      await wait(mark, () => (storeNames(node).includes(mark) ? true : undefined));
-    },
+    blessed: () =>
+      wait("a blessed generation that is the newest", () => {
+        const newest = newestGeneration(node);
+        const mark = `blessed-${String(newest).padStart(20, "0")}`;
+        return storeNames(node).includes(mark) ? newest : undefined;
+      }),
   };
 }
 
