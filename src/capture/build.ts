@@ -1,5 +1,6 @@
 import type {
   Checkpoint,
+  CheckpointImage,
   KubeletFacts,
   ServiceAccountToken,
   UnmintedToken,
@@ -22,12 +23,14 @@ export interface Captured {
   readonly tokens?: readonly ServiceAccountToken[];
   readonly unminted?: readonly UnmintedToken[];
   readonly kubelet?: KubeletFacts | undefined;
+  /** undefined where the runtime was not asked. */
+  readonly images?: readonly CheckpointImage[] | undefined;
 }
 
 /** Pure. The document that a generation seals; equal input gives equal bytes. */
 export function buildCheckpoint(captured: Captured): Checkpoint {
   const { node, capturedAt, selected, objects, unprojectable } = captured;
-  const { source = "files", tokens = [], unminted = [], kubelet } = captured;
+  const { source = "files", tokens = [], unminted = [], kubelet, images } = captured;
   return {
     apiVersion: "blackstart.dev/v1",
     kind: "Checkpoint",
@@ -45,6 +48,7 @@ export function buildCheckpoint(captured: Captured): Checkpoint {
       .sort(byName),
     tokens: [...tokens].sort(byPod),
     ...(unminted.length === 0 ? {} : { unminted: [...unminted].sort(byPod) }),
+    ...(images === undefined ? {} : { images: [...images].sort(byPlace) }),
     items: objects,
   };
 }
@@ -61,6 +65,11 @@ function byName(a: Named, b: Named): number {
 /** By namespace, pod and audience. No name holds the character between them. */
 function byPod(a: UnmintedToken | ServiceAccountToken, b: UnmintedToken | ServiceAccountToken) {
   const key = ({ namespace, pod, audience }: typeof a) => `${namespace}\0${pod}\0${audience}`;
+  return compare(key(a), key(b));
+}
+
+function byPlace(a: CheckpointImage, b: CheckpointImage): number {
+  const key = ({ namespace, pod, place }: CheckpointImage) => `${namespace}\0${pod}\0${place}`;
   return compare(key(a), key(b));
 }
 

@@ -42,7 +42,7 @@ export function describeCapture(report: CaptureReport): string {
   const rows = plan.pods.map(({ namespace, name, volumes, images }) => [
     `${namespace}/${name}`,
     count(volumes.length, "volume"),
-    images.join(", "),
+    [...new Set(images.map(({ reference }) => reference))].join(", "),
   ]);
   const tokens =
     checkpoint.tokens.length === 0 ? "" : `, ${count(checkpoint.tokens.length, "token")}`;

@@ -43,7 +43,7 @@ export function describeStatus(
   const pods = newest?.plan.pods.map(({ namespace, name, volumes, images }) => [
     `${namespace}/${name}`,
     count(volumes.length, "volume"),
-    images.join(", "),
+    [...new Set(images.map(({ reference }) => reference))].join(", "),
   ]);
   const { projected } = data;
   return [

@@ -71,7 +71,11 @@ export async function status(options: StatusOptions): Promise<ExitStatus> {
     generations: inspected.map(describeGeneration),
     node: newest?.checkpoint.metadata.node ?? null,
     pods:
-      newest?.plan.pods.map(({ namespace, name, images }) => ({ namespace, name, images })) ?? [],
+      newest?.plan.pods.map(({ namespace, name, images }) => ({
+        namespace,
+        name,
+        images: images.map(({ reference }) => reference),
+      })) ?? [],
     unprojectable: [...(newest?.checkpoint.unprojectable ?? []), ...(newest?.plan.skipped ?? [])],
     offWindow:
       expiry === undefined

@@ -27,6 +27,8 @@ export interface Checkpoint {
   readonly tokens: readonly ServiceAccountToken[];
   /** Tokens that pods want and that could not be minted; absent for none. */
   readonly unminted?: readonly UnmintedToken[];
+  /** What the runtime knew of each image; absent where it was not asked. Sorted by namespace, pod, place. */
+  readonly images?: readonly CheckpointImage[];
   /** Raw objects, exactly as they were read. */
   readonly items: readonly KubernetesObject[];
 }
@@ -55,6 +57,20 @@ export interface UnmintedToken {
   readonly audience: string;
   /** For people. */
   readonly message: string;
+}
+
+/** The image of one container, or of one image volume. */
+export interface CheckpointImage {
+  readonly namespace: string;
+  readonly pod: string;
+  /** `containers/NAME`, `initContainers/NAME` or `volumes/NAME`. */
+  readonly place: string;
+  /** As in the pod's spec. */
+  readonly name: string;
+  /** `registry/repository@sha256:…`, by which the runtime knows what ran; absent where it has no such name. */
+  readonly digest?: string;
+  /** The runtime's, `sha256:…`, which a kubelet's pull records name; absent where it did not say. */
+  readonly id?: string;
 }
 
 /** Facts of the kubelet's configuration at the time of the capture. */
@@ -90,6 +106,18 @@ const checkpointShape = object({
     object({ namespace: text, pod: text, audience: text, token: text, expiresAt: timestamp }),
   ),
   unminted: maybe(array(object({ namespace: text, pod: text, audience: text, message: text }))),
+  images: maybe(
+    array(
+      object({
+        namespace: text,
+        pod: text,
+        place: text,
+        name: text,
+        digest: maybe(text),
+        id: maybe(text),
+      }),
+    ),
+  ),
   items: array(anything),
 });
 

@@ -47,12 +47,24 @@ export interface ManifestPlan {
   readonly carriesSecret: boolean;
 }
 
+/** An image that a pod's copy runs. */
+export interface PlannedImage {
+  /** `containers/NAME`, `initContainers/NAME` or `volumes/NAME`. */
+  readonly place: string;
+  /** As in the parent's spec. */
+  readonly name: string;
+  /** What the manifest names: the digest that ran, where the checkpoint has it, else the name. */
+  readonly reference: string;
+  /** The runtime's, `sha256:…`, where the checkpoint has it. */
+  readonly id: string | undefined;
+}
+
 /** Everything that makes one pod run: the volumes, then the manifest. */
 export interface PodPlan {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string | undefined;
-  readonly images: readonly string[];
+  readonly images: readonly PlannedImage[];
   readonly volumes: readonly VolumePlan[];
   readonly manifest: ManifestPlan;
 }
@@ -104,6 +116,12 @@ export type WarningCode =
   | "W_LEFTOVER"
   | "W_UNPROJECTABLE"
   | "W_PROBE"
+  | "W_RUNTIME"
+  | "W_IMAGE_MISSING"
+  | "W_IMAGE_CREDENTIALS"
+  | "W_IMAGE_PIN"
+  | "W_IMAGE_ARCHIVE"
+  | "W_PULL_RECORDS"
   | "W_CONFIG"
   | "I_STATIC"
   | "I_STALE_LOCK"

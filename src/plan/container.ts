@@ -8,6 +8,7 @@ import type {
 } from "../model/kubernetes.ts";
 import type { VolumeMount } from "../model/volume-sources.ts";
 import type { Environment } from "./environment.ts";
+import { imageReference } from "./image.ts";
 import { kubeletAtLeast, type PodContext, warn } from "./pod-context.ts";
 
 /**
@@ -50,6 +51,15 @@ export function planContainer(
           ),
         }),
     ...(environment.env.length === 0 ? {} : { env: environment.env }),
+    ...(container.image === undefined
+      ? {}
+      : {
+          image: imageReference(
+            context,
+            `${isInit ? "initC" : "c"}ontainers/${container.name}`,
+            container.image,
+          ),
+        }),
     imagePullPolicy: "IfNotPresent",
     resources: planResources(context, container.resources ?? {}, `container ${container.name}`),
   };

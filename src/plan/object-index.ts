@@ -1,5 +1,10 @@
 import { Failure } from "../errors.ts";
-import type { Checkpoint, ServiceAccountToken, UnmintedToken } from "../model/checkpoint.ts";
+import type {
+  Checkpoint,
+  CheckpointImage,
+  ServiceAccountToken,
+  UnmintedToken,
+} from "../model/checkpoint.ts";
 import {
   type ConfigMap,
   type KubernetesObject,
@@ -19,6 +24,8 @@ export interface ObjectIndex {
   readonly pods: readonly Pod[];
   readonly tokens: readonly ServiceAccountToken[];
   readonly unminted: readonly UnmintedToken[];
+  /** What the runtime knew of the image at `containers/NAME`, … of a pod. */
+  image(namespace: string, pod: string, place: string): CheckpointImage | undefined;
   /** The decoded bytes of each key, decoded once per Secret. */
   secretData(secret: Secret): ReadonlyMap<string, Uint8Array>;
   configMapData(configMap: ConfigMap): ReadonlyMap<string, Uint8Array>;
@@ -39,6 +46,9 @@ export function indexObjects(checkpoint: Checkpoint): ObjectIndex {
       configMaps.set(keyOf(item), item);
     }
   }
+  const images = new Map(
+    (checkpoint.images ?? []).map((one) => [`${one.namespace}/${one.pod}/${one.place}`, one]),
+  );
   const decoded = new WeakMap<KubernetesObject, ReadonlyMap<string, Uint8Array>>();
   const once =
     <T extends KubernetesObject>(decode: (object: T) => ReadonlyMap<string, Uint8Array>) =>
@@ -59,6 +69,7 @@ export function indexObjects(checkpoint: Checkpoint): ObjectIndex {
     pods: checkpoint.items.filter((item): item is Pod => item.kind === "Pod"),
     tokens: checkpoint.tokens,
     unminted: checkpoint.unminted ?? [],
+    image: (namespace, pod, place) => images.get(`${namespace}/${pod}/${place}`),
     secretData: once((secret: Secret) => decodeData(secret, secret.data)),
     configMapData: once(configMapData),
   };

@@ -5,6 +5,7 @@ import type { Checkpoint } from "../model/checkpoint.ts";
 import type { Pod } from "../model/kubernetes.ts";
 import type { PodPlan, RestorePlan, Skip, VolumePlan, Warning } from "../model/plan.ts";
 import type { Volume } from "../model/volume-sources.ts";
+import { plannedImages } from "./image.ts";
 import { indexObjects, type ObjectIndex } from "./object-index.ts";
 import { minorOf, type PodContext, podName } from "./pod-context.ts";
 import { checkNoReferences } from "./references.ts";
@@ -122,7 +123,7 @@ function planPod(context: PodContext, generation: number | undefined, capturedAt
     namespace,
     name,
     uid: uid ?? undefined,
-    images: imagesOf(pod),
+    images: plannedImages(context, mounted),
     volumes: trees,
     manifest: {
       file: `${paths.manifests}/${file}.json`,
@@ -152,11 +153,6 @@ function mountedVolumes({ spec }: Pod): ReadonlySet<string> {
       [...(volumeMounts ?? []), ...(volumeDevices ?? [])].map(({ name }) => name),
     ),
   );
-}
-
-function imagesOf({ spec }: Pod): readonly string[] {
-  const containers = [...(spec.initContainers ?? []), ...spec.containers];
-  return [...new Set(containers.flatMap(({ image }) => (image === undefined ? [] : [image])))];
 }
 
 function kubeletVersionOf(index: ObjectIndex, node: string): string | undefined {

@@ -3,6 +3,7 @@ import { paths } from "../config.ts";
 import { Failure } from "../errors.ts";
 import type { KubernetesObject } from "../model/kubernetes.ts";
 import type { Volume } from "../model/volume-sources.ts";
+import { imageReference } from "./image.ts";
 import { type PodContext, podName, warn } from "./pod-context.ts";
 
 /** A volume that the kubelet can mount without the API, and whether its mounts must be read-only. */
@@ -73,9 +74,21 @@ export function planSource(context: PodContext, volume: Volume): PlainVolume {
     checkHostPath(context, volume.name, volume.hostPath.path);
   }
   const image = volume.image;
-  return image == null
-    ? { volume, readOnly: false }
-    : { volume: { ...volume, image: { ...image, pullPolicy: "IfNotPresent" } }, readOnly: false };
+  if (image == null) {
+    return { volume, readOnly: false };
+  }
+  const name = textOf(image["reference"]);
+  const kept = { ...image, pullPolicy: "IfNotPresent" };
+  return {
+    volume: {
+      ...volume,
+      image:
+        name === undefined
+          ? kept
+          : { ...kept, reference: imageReference(context, `volumes/${volume.name}`, name) },
+    },
+    readOnly: false,
+  };
 }
 
 function claimSource(context: PodContext, volume: Volume): PlainVolume {

@@ -68,9 +68,10 @@ export function planOf(
   options: Partial<PlanOptions> & {
     readonly tokens?: readonly Fields[];
     readonly unminted?: readonly Fields[];
+    readonly images?: readonly Fields[];
   } = {},
 ): RestorePlan {
-  const { tokens = [], unminted = [], ...rest } = options;
+  const { tokens = [], unminted = [], images, ...rest } = options;
   const items = objects.some(({ kind }) => kind === "Node") ? objects : [...objects, node];
   const checkpoint = parseCheckpoint({
     apiVersion: "blackstart.dev/v1",
@@ -80,6 +81,7 @@ export function planOf(
     unprojectable: [],
     tokens,
     unminted,
+    ...(images === undefined ? {} : { images }),
     items,
   });
   return planRestore(checkpoint, {
