@@ -69,8 +69,8 @@ export function parseFlags(words: readonly string[]): ReadonlyMap<string, string
   return new Map([...flags].filter(([, value]) => value !== ""));
 }
 
-/** The command line of the running kubelet; undefined when none runs. */
-function findKubelet(): readonly string[] | undefined {
+/** The command line of the running kubelet, as /proc shows it; undefined when none runs. */
+export function findKubelet(): readonly string[] | undefined {
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
       const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
@@ -112,7 +112,7 @@ async function readStaticPodPath(root: string, file: string): Promise<StaticPodP
   if (plain !== undefined) {
     return { staticPodPath: plain, warnings: [] };
   }
-  const document = await parseText(found.text);
+  const document = await parseKubeletConfig(found.text);
   if (document === undefined) {
     return nothing(`the kubelet's configuration ${file} is neither YAML nor JSON`);
   }
@@ -137,7 +137,8 @@ export function plainStaticPodPath(text: string): string | undefined {
   return isBlockMap && mentions === 1 ? line?.[2] : undefined;
 }
 
-async function parseText(text: string): Promise<object | undefined> {
+/** The document of a kubelet's configuration, YAML or JSON; undefined where it is neither. Loads `yaml` only for YAML. */
+export async function parseKubeletConfig(text: string): Promise<object | undefined> {
   try {
     const document: unknown = text.trimStart().startsWith("{")
       ? JSON.parse(text)
