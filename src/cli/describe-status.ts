@@ -1,5 +1,6 @@
 import type { Warning } from "../model/plan.ts";
 import { describeSkips, describeWarnings } from "./describe-plan.ts";
+import { describeImages, type ReportedPod } from "./image-report.ts";
 import type { Inspected } from "./inspect.ts";
 import { count, size, table } from "./table.ts";
 
@@ -19,6 +20,8 @@ export interface StatusData {
   readonly problem: { readonly code: string; readonly message: string } | null;
   readonly restores: number | null;
   readonly protection: string;
+  readonly pods: readonly ReportedPod[];
+  readonly runtime: { readonly says: string } | null;
   readonly unprojectable: Parameters<typeof describeSkips>[0];
   readonly offWindow: { readonly says: string } | null;
   readonly projected: ProjectedPods;
@@ -40,11 +43,17 @@ export function describeStatus(
     `${count(one.attempts.left, "boot")} left`,
     one.kind === "opens" ? count(one.plan.pods.length, "pod") : "",
   ]);
-  const pods = newest?.plan.pods.map(({ namespace, name, volumes, images }) => [
-    `${namespace}/${name}`,
-    count(volumes.length, "volume"),
-    [...new Set(images.map(({ reference }) => reference))].join(", "),
-  ]);
+  const pods = data.pods.flatMap((pod, at) =>
+    describeImages(pod).map((row, line) => [
+      ...(line > 0
+        ? ["", ""]
+        : [
+            `${pod.namespace}/${pod.name}`,
+            count(newest?.plan.pods[at]?.volumes.length ?? 0, "volume"),
+          ]),
+      ...row,
+    ]),
+  );
   const { projected } = data;
   return [
     `store       ${data.store}, ${count(inspected.length, "generation")}\n`,
@@ -53,7 +62,8 @@ export function describeStatus(
     newest === undefined
       ? ""
       : `newest      generation ${newest.generation} of node ${newest.checkpoint.metadata.node}, taken ${newest.age}\n`,
-    pods === undefined ? "" : table(pods, "            "),
+    table(pods, "            "),
+    data.runtime === null ? "" : `runtime     ${data.runtime.says}\n`,
     data.offWindow === null ? "" : `off-window  ${data.offWindow.says}\n`,
     describeSkips(data.unprojectable),
     projected.pods.length === 0

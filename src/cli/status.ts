@@ -10,6 +10,7 @@ import {
   type StoreReading,
 } from "../store/store.ts";
 import { describeStatus } from "./describe-status.ts";
+import { askForImages, describeRuntime, type RuntimeReport, reportImages } from "./image-report.ts";
 import { type Inspected, inspectGeneration } from "./inspect.ts";
 import { describeProtection } from "./key.ts";
 import { observeNode } from "./observe-node.ts";
@@ -53,6 +54,8 @@ export async function status(options: StatusOptions): Promise<ExitStatus> {
     ...node.warnings,
     ...(newest?.plan.warnings ?? []),
   ];
+  const planned = newest?.plan.pods ?? [];
+  const runtime = planned.length === 0 ? undefined : await askForImages(session.root, planned);
   const protection = describeProtection(session.root);
   const now = new Date();
   const certPem = node.kubeconfig?.clientCert?.certPem;
@@ -70,12 +73,8 @@ export async function status(options: StatusOptions): Promise<ExitStatus> {
     protection,
     generations: inspected.map(describeGeneration),
     node: newest?.checkpoint.metadata.node ?? null,
-    pods:
-      newest?.plan.pods.map(({ namespace, name, images }) => ({
-        namespace,
-        name,
-        images: images.map(({ reference }) => reference),
-      })) ?? [],
+    pods: runtime === undefined ? [] : reportImages(planned, runtime, () => undefined),
+    runtime: runtime === undefined ? null : describeAsked(runtime, session.config.images.pin),
     unprojectable: [...(newest?.checkpoint.unprojectable ?? []), ...(newest?.plan.skipped ?? [])],
     offWindow:
       expiry === undefined
@@ -185,6 +184,10 @@ function describeGeneration(one: Inspected) {
         pods: one.plan.pods.length,
       }
     : { ...facts, opens: false, code: one.failure.code, message: one.failure.message };
+}
+
+function describeAsked({ findings: _, ...runtime }: RuntimeReport, pin: boolean) {
+  return { ...runtime, says: describeRuntime(runtime, pin) };
 }
 
 /** Pure. What a kubelet sees of ours. */

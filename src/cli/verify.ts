@@ -1,8 +1,15 @@
 import { Exit, type ExitStatus, type Failure } from "../errors.ts";
 import { slotDirConcerns } from "../host/key-slots.ts";
-import type { Warning } from "../model/plan.ts";
+import type { PodPlan, Warning } from "../model/plan.ts";
 import { openNewest, requireGenerations } from "../store/store.ts";
 import { describeSkips, describeWarnings } from "./describe-plan.ts";
+import {
+  askForImages,
+  describeImages,
+  describeRuntime,
+  type ReportedPod,
+  reportImages,
+} from "./image-report.ts";
 import { type Inspected, inspectGeneration } from "./inspect.ts";
 import { observeNode } from "./observe-node.ts";
 import { readNodeKey } from "./open-checkpoint.ts";
@@ -45,17 +52,27 @@ export async function verify(options: VerifyOptions): Promise<ExitStatus> {
     ...listing.warnings,
     ...inspected.flatMap((one) => (one.kind === "opens" ? one.plan.warnings : [])),
   ];
+  const planned = inspected.flatMap((one) => (one.kind === "opens" ? one.plan.pods : []));
+  const runtime = await askForImages(session.root, planned);
+  const report = (pods: readonly PodPlan[]) => reportImages(pods, runtime, () => undefined);
+  const { findings: _, ...asked } = runtime;
   const data = {
     ok: broken.length === 0,
-    generations: inspected.map(describeData),
+    generations: inspected.map((one) => describeData(one, report)),
+    runtime: asked,
     broken: broken.map(({ code, message }) => ({ code, message })),
     warnings,
   };
-  await output(options.output, data, () => describeVerified(inspected, broken, warnings));
+  const said = describeRuntime(asked, session.config.images.pin);
+  await output(options.output, data, () =>
+    describeVerified(inspected, broken, warnings, { report, said }),
+  );
   return broken[0]?.exit ?? Exit.ok;
 }
 
-function describeData(one: Inspected) {
+type Report = (pods: readonly PodPlan[]) => readonly ReportedPod[];
+
+function describeData(one: Inspected, report: Report) {
   const { generation, file, sizeBytes, blessed } = one;
   return one.kind === "opens"
     ? {
@@ -67,6 +84,7 @@ function describeData(one: Inspected) {
         capturedAt: one.checkpoint.metadata.capturedAt,
         pods: one.plan.pods.length,
         skipped: one.plan.skipped,
+        images: report(one.plan.pods),
       }
     : {
         generation,
@@ -83,20 +101,31 @@ function describeVerified(
   inspected: readonly Inspected[],
   broken: readonly Failure[],
   warnings: readonly Warning[],
+  { report, said }: { readonly report: Report; readonly said: string },
 ): string {
   const rows = inspected.map((one) => [
     `generation ${one.generation}`,
     size(one.sizeBytes),
     one.kind === "opens"
-      ? `intact, ${one.age}, ${count(one.plan.pods.length, "pod")}${one.plan.skipped.length === 0 ? "" : `, ${one.plan.skipped.length} cannot be projected`}`
+      ? `intact, ${one.age}, ${count(one.plan.pods.length, "pod")}${one.plan.skipped.length === 0 ? "" : `, ${one.plan.skipped.length} cannot be projected`}${describeMissing(report(one.plan.pods))}`
       : `${one.failure.code}: ${one.failure.message}`,
   ]);
   const skips = inspected.flatMap((one) => (one.kind === "opens" ? one.plan.skipped : []));
   const others = broken.filter(
     (failure) => !inspected.some((one) => one.kind === "refused" && one.failure === failure),
   );
+  const newest = inspected.find((one) => one.kind === "opens");
+  const images = report(newest?.plan.pods ?? []).flatMap((pod) =>
+    describeImages(pod).map((row, line) => [
+      line === 0 ? `${pod.namespace}/${pod.name}` : "",
+      ...row,
+    ]),
+  );
   return [
     table(rows, ""),
+    newest === undefined
+      ? ""
+      : `images of generation ${newest.generation}, by ${said}\n${table(images)}`,
     describeSkips(skips),
     ...others.map(({ code, message }) => `  ${code}: ${message}\n`),
     describeWarnings(warnings),
@@ -104,4 +133,13 @@ function describeVerified(
       ? `${count(inspected.length, "generation")} verified: every promise holds\n`
       : `${count(broken.length, "promise")} broken\n`,
   ].join("");
+}
+
+function describeMissing(pods: readonly ReportedPod[]): string {
+  const missing = new Set(
+    pods.flatMap(({ images }) =>
+      images.filter(({ present }) => present === false).map(({ digest, name }) => digest ?? name),
+    ),
+  );
+  return missing.size === 0 ? "" : `, ${count(missing.size, "image")} missing`;
 }

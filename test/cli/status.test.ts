@@ -30,7 +30,8 @@ test("status is one screen for people", () => {
   assert.match(stdout, /\n +1 +\S.* ago +[\d.]+ KB +opens +blessed +3 boots left +1 pod\n/);
   assert.match(stdout, /\nprotection +at rest: none, the key \(plain file\) is beside the data/);
   assert.match(stdout, /\nnewest +generation 2 of node n1, taken /);
-  assert.match(stdout, /\n +kube-system\/web +1 volume +registry\.example\/web:1\n/);
+  assert.match(stdout, /\n +kube-system\/web +1 volume +registry\.example\/web:1 +no digest +not known\n/);
+  assert.match(stdout, /\nruntime +does not tell of images: .*containerd\.sock/);
   assert.match(stdout, /\nprojected +nothing in \/etc\/kubernetes\/manifests\n/);
   assert.match(stdout, /\nA cold boot of this node would be restored from generation 2\.\n$/);
   assert.ok(
@@ -52,6 +53,7 @@ test("status -o json and -o yaml have the same, and what is projected", () => {
     "generations",
     "node",
     "pods",
+    "runtime",
     "unprojectable",
     "offWindow",
     "projected",
@@ -135,7 +137,7 @@ test("verify says of each generation whether it is intact, and changes nothing",
   assert.match(good.stdout, /^generation 2 .*intact.*\ngeneration 1 .*intact.*\n/);
   assert.match(good.stdout, /2 generations verified: every promise holds\n$/);
   const data = JSON.parse(verify(node, "-o", "json").stdout);
-  assert.deepEqual(Object.keys(data), ["ok", "generations", "broken", "warnings"]);
+  assert.deepEqual(Object.keys(data), ["ok", "generations", "runtime", "broken", "warnings"]);
   assert.deepEqual([data.ok, data.broken], [true, []]);
   assert.deepEqual(snapshot(node.root), before);
 
