@@ -23,7 +23,8 @@ export type BinaryName =
   | "ctr"
   | "loopback"
   | "ptp"
-  | "host-local";
+  | "host-local"
+  | "registry";
 
 /** Where a program is built from. */
 interface Source {
@@ -56,6 +57,11 @@ const sources: Readonly<Record<BinaryName, Source>> = {
   loopback: { ...cni, package: `${cni.of}/plugins/main/loopback` },
   ptp: { ...cni, package: `${cni.of}/plugins/main/ptp` },
   "host-local": { ...cni, package: `${cni.of}/plugins/ipam/host-local` },
+  registry: {
+    module: "registry",
+    package: "./cmd/registry",
+    of: "github.com/distribution/distribution/v3",
+  },
 };
 
 /** Snapshotters of containerd that need kernel headers and are not used here. */
