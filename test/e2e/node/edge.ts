@@ -2,6 +2,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { demand, type Json } from "../api.ts";
+import type { KubeletMinor } from "../binaries.ts";
 import { type ControlPlane, startControlPlane } from "../control-plane.ts";
 import { startControllers } from "../controllers.ts";
 import type { ApiPod } from "./cluster.ts";
@@ -29,8 +30,12 @@ export interface Edge extends AsyncDisposable {
 export const missedSoon = { nodeLeaseDurationSeconds: 12, nodeStatusUpdateFrequency: "4s" };
 const missedAfter = "--node-monitor-grace-period=20s";
 
-/** Makes both; the node is off, and knows its control plane by a name in /etc/hosts. */
-export async function makeEdge(config: string): Promise<Edge> {
+/**
+ * Makes both; the node is off, and knows its control plane by a name in /etc/hosts.
+ *
+ * @param kubelet  as in `NodeSettings`
+ */
+export async function makeEdge(config: string, kubelet?: KubeletMinor): Promise<Edge> {
   const dir = mkdtempSync(join(tmpdir(), "blackstart-edge-"));
   process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
   const control = await startControlPlane({ dir });
@@ -38,7 +43,8 @@ export async function makeEdge(config: string): Promise<Edge> {
     missedAfter,
     "--node-monitor-period=1s",
   ]);
-  const node = await makeNode({ name: "edge1", address: "192.0.2.3" });
+  const named = { name: "edge1", address: "192.0.2.3" };
+  const node = await makeNode(kubelet === undefined ? named : { ...named, kubelet });
   const uplink = await makeUplink(node, dir, Number(new URL(control.url).port));
   const { address, port } = uplink;
 
