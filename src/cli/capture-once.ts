@@ -45,7 +45,7 @@ export async function captureOnce(setup: CaptureSetup): Promise<CaptureReport> {
     const asking = { api, clock, signal, attempts: 3 };
     const minting = new Minting(asking, reading.checkpoint);
     const capture = new LiveCapture(
-      { session, node, selection, kubelet, ring, recipients, allowEmpty },
+      { session, node, selection, kubelet, ring, recipients, allowEmpty, clock },
       minting,
       reading.newest,
     );
@@ -105,6 +105,7 @@ export async function captureOnce(setup: CaptureSetup): Promise<CaptureReport> {
         ...reading.warnings,
         ...warnings,
         ...change.plan.warnings,
+        ...change.imageWarnings,
         ...(recorded?.warnings ?? []),
       ],
     };

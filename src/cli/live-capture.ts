@@ -1,5 +1,7 @@
 import { blessing } from "../capture/blessing.ts";
 import type { View } from "../capture/follower.ts";
+import { imageQuestions, imageUses } from "../capture/image-uses.ts";
+import { imageFacts } from "../capture/images.ts";
 import { selectEach } from "../capture/live-selection.ts";
 import type { Minting } from "../capture/minting.ts";
 import type { Awaited } from "../capture/replacement.ts";
@@ -7,6 +9,7 @@ import { type IgnoredPod, isPod } from "../capture/select.ts";
 import { tokensWanted } from "../capture/tokens.ts";
 import type { Selection } from "../config.ts";
 import { acquireLock } from "../host/lock.ts";
+import type { Clock } from "../kube/clock.ts";
 import type { KubeletFacts } from "../model/checkpoint.ts";
 import { encodeJson } from "../model/json.ts";
 import type { KubernetesObject, Pod } from "../model/kubernetes.ts";
@@ -17,6 +20,7 @@ import { bless } from "../store/marks.ts";
 import type { Recipient } from "../store/recipients.ts";
 import { listGenerations } from "../store/store.ts";
 import { chooseLive } from "./choose-live.ts";
+import { LiveImages } from "./live-images.ts";
 import { type Newest, newestAfter, readNewest, type Tags, tagsOf } from "./newest-generation.ts";
 import { type CapturePlan, planCapture } from "./plan-capture.ts";
 import type { Session } from "./session.ts";
@@ -30,6 +34,7 @@ export interface LiveSetup {
   readonly ring: KeyRing;
   readonly recipients: readonly Recipient[];
   readonly allowEmpty: boolean;
+  readonly clock: Clock;
 }
 
 /** What is to be done about what is known now. */
@@ -48,6 +53,8 @@ export type Assessment =
 export interface Change extends CapturePlan {
   readonly tags: Tags;
   readonly ignored: readonly IgnoredPod[];
+  /** W_RUNTIME, and W_IMAGE_MISSING of pods that are captured. */
+  readonly imageWarnings: readonly Warning[];
 }
 
 /** A generation as it was committed, and what went wrong around it. */
@@ -59,6 +66,7 @@ export interface Recorded extends CommittedGeneration {
 export class LiveCapture {
   readonly #setup: LiveSetup;
   readonly #minting: Minting;
+  readonly images: LiveImages;
   #newest: Newest | undefined;
   /** The number of the newest file when it was last looked at; whether that opens or not. */
   #seen: number | undefined;
@@ -66,6 +74,7 @@ export class LiveCapture {
   constructor(setup: LiveSetup, minting: Minting, newest: Newest | undefined) {
     this.#setup = setup;
     this.#minting = minting;
+    this.images = new LiveImages(setup.session.root, setup.clock);
     this.#newest = newest;
     this.#seen = newest?.generation;
   }
@@ -93,7 +102,8 @@ export class LiveCapture {
   }
 
   /**
-   * Plans the next generation and compares it with the newest one. Mints the tokens that are due.
+   * Plans the next generation and compares it with the newest one. Mints the tokens that are due, and asks the runtime
+   * for the images.
    *
    * @throws {Failure} what `chooseLive` and `planCapture` throw: the newest generation stays; what minting throws
    */
@@ -101,7 +111,12 @@ export class LiveCapture {
     const { node, selection, allowEmpty, kubelet, ring, session } = this.#setup;
     const choice = { node, selection, newest: this.#newest, allowEmpty };
     const { selected, skipped, ignored, awaited } = chooseLive(view, choice);
-    await this.#minting.refresh(tokensWanted(selected));
+    const uses = imageUses(selected);
+    const [told] = await Promise.all([
+      this.images.ask(imageQuestions(uses)),
+      this.#minting.refresh(tokensWanted(selected)),
+    ]);
+    const { images, warnings } = imageFacts(uses, told.answers, this.#newest?.images);
     const plan = planCapture(
       {
         node,
@@ -112,11 +127,19 @@ export class LiveCapture {
         skipped,
         tokens: this.#minting.tokens,
         unminted: this.#minting.unminted,
+        images,
         kubelet: { ...versionOf(view.objects, node), ...kubelet },
       },
       session.config,
     );
-    const change = { ...plan, tags: tagsOf(plan.checkpoint, ring.primary), ignored };
+    const isKept = ({ namespace, name }: Warning) =>
+      plan.plan.pods.some((pod) => pod.namespace === namespace && pod.name === name);
+    const change = {
+      ...plan,
+      tags: tagsOf(plan.checkpoint, ring.primary),
+      ignored,
+      imageWarnings: [...told.warnings, ...warnings.filter(isKept)],
+    };
     const newest = this.#newest?.tags;
     if (newest?.whole === change.tags.whole) {
       return { kind: "unchanged", change };

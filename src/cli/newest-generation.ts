@@ -2,7 +2,7 @@ import { stableSince } from "../capture/blessing.ts";
 import { essenceOf } from "../capture/essence.ts";
 import { type FormerPod, formerPod } from "../capture/replacement.ts";
 import { Failure } from "../errors.ts";
-import type { Checkpoint } from "../model/checkpoint.ts";
+import type { Checkpoint, CheckpointImage } from "../model/checkpoint.ts";
 import type { Warning } from "../model/plan.ts";
 import type { KeyRing, StoreKey } from "../model/store-key.ts";
 import { contentTag } from "../store/seal.ts";
@@ -14,6 +14,7 @@ export interface Newest {
   readonly generation: number;
   readonly capturedAt: Date;
   readonly pods: readonly FormerPod[];
+  readonly images: readonly CheckpointImage[] | undefined;
   readonly tags: Tags;
   /** Since when all but tokens has been as it is, over several generations perhaps. */
   readonly stableSince: Date;
@@ -76,7 +77,7 @@ export function readNewest(dir: string, ring: KeyRing, node: string): NewestRead
     runs.push({ generation, capturedAt, tag: tags.withoutTokens });
     if (newest === undefined) {
       const pods = checkpoint.items.filter(({ kind }) => kind === "Pod").map(formerPod);
-      newest = { generation, capturedAt, pods, tags, blessed };
+      newest = { generation, capturedAt, pods, images: checkpoint.images, tags, blessed };
       kept = checkpoint;
     }
   }
@@ -98,6 +99,7 @@ export function newestAfter(
     generation,
     capturedAt,
     pods: checkpoint.items.filter(({ kind }) => kind === "Pod").map(formerPod),
+    images: checkpoint.images,
     tags,
     stableSince: isSame ? before.stableSince : capturedAt,
     blessed: false,

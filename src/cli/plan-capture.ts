@@ -9,7 +9,10 @@ import { planRestore } from "../plan/restore.ts";
 
 /** What is to become a generation. */
 export interface CaptureInput
-  extends Pick<Captured, "node" | "capturedAt" | "source" | "tokens" | "unminted" | "kubelet"> {
+  extends Pick<
+    Captured,
+    "node" | "capturedAt" | "source" | "tokens" | "unminted" | "kubelet" | "images"
+  > {
   readonly selected: readonly Pod[];
   /** Among which what the pods need is found. */
   readonly objects: readonly KubernetesObject[];
@@ -36,7 +39,7 @@ export function planCapture(
   { selected, objects, skipped, ...facts }: CaptureInput,
   { secretEnv }: Pick<Config, "secretEnv">,
 ): CapturePlan {
-  const { node, capturedAt, tokens = [], unminted = [] } = facts;
+  const { node, capturedAt, tokens = [], unminted = [], images } = facts;
   const whole = buildCheckpoint({
     ...facts,
     selected,
@@ -71,6 +74,7 @@ export function planCapture(
     ...facts,
     tokens: tokens.filter(({ namespace, pod }) => isKept(namespace, pod)),
     unminted: unminted.filter(({ namespace, pod }) => isKept(namespace, pod)),
+    images: images?.filter(({ namespace, pod }) => isKept(namespace, pod)),
     selected: kept,
     objects: gatherObjects(kept, objects, node),
     unprojectable: left,

@@ -58,7 +58,7 @@ export class Watch {
       [...live.warnings, ...warnings].forEach(logWarning);
       const asking = { api, clock: this.#clock, signal: this.#signal };
       const minting = new Minting({ ...asking, attempts: 1 }, checkpoint);
-      const setup = { ...this.#setup, node, kubelet, ring: key.ring };
+      const setup = { ...this.#setup, node, kubelet, ring: key.ring, clock: this.#clock };
       const capture = new LiveCapture(setup, minting, newest);
       this.#lastCommitMs = newest?.capturedAt.getTime();
       this.#halfLifeMs = minting.halfLifeMs;
@@ -122,7 +122,7 @@ export class Watch {
       checkClock(new Date(now), { skewMs: live.skewMs(), capturedAt }).forEach(logWarning);
       this.#isClockTrusted = true;
     }
-    if ((minting.dueAt ?? Number.POSITIVE_INFINITY) <= now) {
+    if ((minting.dueAt ?? Number.POSITIVE_INFINITY) <= now || (await capture.images.recheck())) {
       this.#changes.since(now);
     }
     const settle = () => capture.settle(view, new Date(this.#clock.now()));
@@ -136,6 +136,7 @@ export class Watch {
     this.#tidying.note(false);
     const assessment = await capture.assess(view, new Date(now));
     this.#say("");
+    capture.images.tell(assessment.change.imageWarnings);
     const awaited = assessment.kind === "awaiting" ? assessment.workloads : [];
     const untilMs = this.#patience.until(awaited, now);
     switch (assessment.kind) {
