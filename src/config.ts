@@ -65,6 +65,8 @@ export const paths = Object.freeze({
   config: "/etc/blackstart/config.yaml",
   keys: "/etc/blackstart/keys",
   store: "/var/lib/blackstart",
+  /** The kubelet's pull records that are set aside. */
+  pullRecords: "/var/lib/blackstart/pull-records",
   run: "/run/blackstart",
   /** Volume trees: `<namespace>_<pod>/<volume>`. */
   pods: "/run/blackstart/pods",

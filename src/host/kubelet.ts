@@ -11,6 +11,8 @@ export interface KubeletFacts {
   readonly namesStaticPodPath: boolean;
   readonly kubeconfigPath: string;
   readonly running: boolean;
+  /** What the running one was started with. */
+  readonly flags: ReadonlyMap<string, string>;
   readonly nodeIp: string | undefined;
   readonly hostnameOverride: string | undefined;
   readonly warnings: readonly Warning[];
@@ -46,6 +48,7 @@ export async function observeKubelet(root: string, config: Config): Promise<Kube
         ? (absolute(flags.get("kubeconfig")) ?? paths.kubeletKubeconfig)
         : config.kubeconfig,
     running: running !== undefined,
+    flags,
     nodeIp: flags.get("node-ip"),
     hostnameOverride: flags.get("hostname-override"),
     warnings,
