@@ -58,8 +58,9 @@ export function openGrpcSocket(path: string): GrpcSocket {
     new Promise<UnaryAnswer>((resolve) => {
       const unreachable = () =>
         finish({ kind: "unreachable", problem: broken ?? "it has closed the connection" });
-      if (broken !== undefined) {
-        resolve({ kind: "unreachable", problem: broken });
+      // `closed`: it has said goodbye, and takes no more calls on a connection that is still open.
+      if (broken !== undefined || session.closed) {
+        resolve({ kind: "unreachable", problem: broken ?? "it is about to close the connection" });
         return;
       }
       const stream = session.request({
@@ -156,6 +157,10 @@ function decode(words: string): string {
 
 function problemOf(error: Error): string {
   const code: unknown = Reflect.get(error, "code");
+  // A call that waits for its connection is only told that it is off; why is the cause.
+  if (code === "ERR_HTTP2_STREAM_CANCEL" && error.cause instanceof Error) {
+    return problemOf(error.cause);
+  }
   switch (code) {
     case "ENOENT":
       return "there is no such socket";
