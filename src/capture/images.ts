@@ -1,6 +1,6 @@
 import type { CheckpointImage } from "../model/checkpoint.ts";
+import { canonicalRepository, repositoryOf } from "../model/image-name.ts";
 import type { Warning } from "../model/plan.ts";
-import { namesDigest, repositoryOf } from "./image-name.ts";
 import type { ImageUse } from "./image-uses.ts";
 
 /** What the runtime says of a name, a digest or an id. */
@@ -102,8 +102,8 @@ function isWhatRan(named: ImageAnswer, ran: string): boolean {
 
 /** By what digest a copy names the image that ran; undefined where none would surely find it. */
 function digestOf({ repoDigests }: KnownImage, name: string, ran: string): string | undefined {
-  const repository = repositoryOf(name);
-  const own = repoDigests.filter((digest) => repositoryOf(digest) === repository).sort();
+  const repository = fullRepository(name);
+  const own = repoDigests.filter((digest) => fullRepository(digest) === repository).sort();
   // A tag can have several digests: of the index, and of this machine's part of it.
   const preferred = [name, ran].map(namesDigest).filter((digest) => digest !== undefined);
   const best = preferred
@@ -143,7 +143,7 @@ function carriedOf(
       ? entry.id !== undefined && entry.id !== ran
       : entry.digest !== undefined &&
         namesDigest(name) === undefined &&
-        repositoryOf(entry.digest) === repositoryOf(ran) &&
+        fullRepository(entry.digest) === fullRepository(ran) &&
         namesDigest(entry.digest) !== digest;
   return isOther ? undefined : entry;
 }
@@ -173,4 +173,13 @@ function describePlace(place: string): string {
     default:
       return `container ${name}`;
   }
+}
+
+function fullRepository(name: string): string {
+  return canonicalRepository(repositoryOf(name));
+}
+
+/** The `sha256:…` of `repository@sha256:…`; undefined for a tag, a bare name or an id. */
+function namesDigest(name: string): string | undefined {
+  return /@(sha\d+:[0-9a-f]+)$/.exec(name)?.[1];
 }
