@@ -88,6 +88,7 @@ export async function captureOnce(setup: CaptureSetup): Promise<CaptureReport> {
     if (generation === undefined) {
       throw overtaken(session.storeDir);
     }
+    const pinning = await capture.pins.pin();
     const file = join(session.storeDir, generationName(generation));
     return {
       generation,
@@ -107,6 +108,7 @@ export async function captureOnce(setup: CaptureSetup): Promise<CaptureReport> {
         ...change.plan.warnings,
         ...change.imageWarnings,
         ...(recorded?.warnings ?? []),
+        ...pinning.warnings,
       ],
     };
   } finally {

@@ -21,6 +21,7 @@ import type { Recipient } from "../store/recipients.ts";
 import { listGenerations } from "../store/store.ts";
 import { chooseLive } from "./choose-live.ts";
 import { LiveImages } from "./live-images.ts";
+import { LivePins } from "./live-pins.ts";
 import { type Newest, newestAfter, readNewest, type Tags, tagsOf } from "./newest-generation.ts";
 import { type CapturePlan, planCapture } from "./plan-capture.ts";
 import type { Session } from "./session.ts";
@@ -67,6 +68,7 @@ export class LiveCapture {
   readonly #setup: LiveSetup;
   readonly #minting: Minting;
   readonly images: LiveImages;
+  readonly pins: LivePins;
   #newest: Newest | undefined;
   /** The number of the newest file when it was last looked at; whether that opens or not. */
   #seen: number | undefined;
@@ -75,6 +77,7 @@ export class LiveCapture {
     this.#setup = setup;
     this.#minting = minting;
     this.images = new LiveImages(setup.session.root, setup.clock);
+    this.pins = new LivePins(setup.session, setup.ring, setup.node, setup.clock);
     this.#newest = newest;
     this.#seen = newest?.generation;
   }
@@ -174,6 +177,7 @@ export class LiveCapture {
     );
     const { generation } = committed;
     this.#seen = generation;
+    this.pins.note();
     this.#newest = newestAfter(this.#newest, { generation, checkpoint, tags });
     return { ...committed, warnings: [...lock.warnings, ...committed.warnings] };
   }
@@ -203,6 +207,7 @@ export class LiveCapture {
     }
     using _lock = acquireLock(session.runDir);
     bless(session.storeDir, newest.generation);
+    this.pins.note();
     this.#newest = { ...newest, blessed: true };
     return "blessed";
   }

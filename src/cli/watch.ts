@@ -73,6 +73,7 @@ export class Watch {
       log(`capture: following the pods of node ${node}`);
       while (!this.#signal.aborted) {
         const dueMs = await this.#attempt(() => this.#step(live, follower, capture, minting));
+        await capture.pins.run();
         const now = this.#clock.now();
         const mintMs = Math.max(minting.dueAt ?? now + lookMs, now + 1_000);
         await this.#changes.rest(Math.min(dueMs, this.#tidying.run(), mintMs, now + lookMs));
