@@ -97,7 +97,7 @@ export function describeRuntime(
  */
 export function reportImages(
   pods: readonly PodPlan[],
-  { findings }: RuntimeReport,
+  findings: RuntimeReport["findings"],
   use: (pod: PodPlan, place: string) => string | undefined,
 ): readonly ReportedPod[] {
   return pods.map((pod) => ({

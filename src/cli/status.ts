@@ -11,6 +11,7 @@ import {
 } from "../store/store.ts";
 import { describeStatus } from "./describe-status.ts";
 import { askForImages, describeRuntime, type RuntimeReport, reportImages } from "./image-report.ts";
+import { judgeImageUse } from "./image-use.ts";
 import { type Inspected, inspectGeneration } from "./inspect.ts";
 import { describeProtection } from "./key.ts";
 import { observeNode } from "./observe-node.ts";
@@ -47,15 +48,22 @@ export async function status(options: StatusOptions): Promise<ExitStatus> {
   const found = problemOf(session, listing, key, inspected);
   const reading = found === undefined ? readAsRestore(session, key, node.name) : undefined;
   const problem = found ?? (reading?.kind === "boot-loop" ? reading.failure : undefined);
+  const planned = newest?.plan.pods ?? [];
+  const runtime = planned.length === 0 ? undefined : await askForImages(session.root, planned);
+  const uses = await judgeImageUse(
+    session,
+    node.kubelet,
+    newest?.checkpoint.metadata.kubelet?.version,
+    planned,
+  );
   const warnings: readonly Warning[] = [
     ...(key instanceof Failure ? [] : key.warnings),
     ...(reading?.warnings ?? (listing instanceof Failure ? [] : listing.warnings)),
     ...concernsOf(session, listing, inspected),
     ...node.warnings,
     ...(newest?.plan.warnings ?? []),
+    ...uses.warnings,
   ];
-  const planned = newest?.plan.pods ?? [];
-  const runtime = planned.length === 0 ? undefined : await askForImages(session.root, planned);
   const protection = describeProtection(session.root);
   const now = new Date();
   const certPem = node.kubeconfig?.clientCert?.certPem;
@@ -73,7 +81,7 @@ export async function status(options: StatusOptions): Promise<ExitStatus> {
     protection,
     generations: inspected.map(describeGeneration),
     node: newest?.checkpoint.metadata.node ?? null,
-    pods: runtime === undefined ? [] : reportImages(planned, runtime, () => undefined),
+    pods: runtime === undefined ? [] : reportImages(planned, runtime.findings, uses.use),
     runtime: runtime === undefined ? null : describeAsked(runtime, session.config.images.pin),
     unprojectable: [...(newest?.checkpoint.unprojectable ?? []), ...(newest?.plan.skipped ?? [])],
     offWindow:

@@ -1,6 +1,6 @@
 import { Exit, type ExitStatus, type Failure } from "../errors.ts";
 import { slotDirConcerns } from "../host/key-slots.ts";
-import type { PodPlan, Warning } from "../model/plan.ts";
+import type { Warning } from "../model/plan.ts";
 import { openNewest, requireGenerations } from "../store/store.ts";
 import { describeSkips, describeWarnings } from "./describe-plan.ts";
 import {
@@ -10,6 +10,7 @@ import {
   type ReportedPod,
   reportImages,
 } from "./image-report.ts";
+import { judgeImageUse } from "./image-use.ts";
 import { type Inspected, inspectGeneration } from "./inspect.ts";
 import { observeNode } from "./observe-node.ts";
 import { readNodeKey } from "./open-checkpoint.ts";
@@ -33,7 +34,7 @@ export async function verify(options: VerifyOptions): Promise<ExitStatus> {
   const session = await openSession(options);
   const listing = requireGenerations(session.storeDir);
   const { ring, warnings: keyWarnings } = readNodeKey(session);
-  const { name: node } = await observeNode(session);
+  const { name: node, kubelet } = await observeNode(session);
   const facts = { node, now: new Date() };
   const inspected = listing.generations.map((file) =>
     inspectGeneration(session, file, ring, facts),
@@ -47,15 +48,26 @@ export async function verify(options: VerifyOptions): Promise<ExitStatus> {
     ...listing.concerns,
     ...slotDirConcerns(session.root),
   ];
+  const opened = inspected.filter((one) => one.kind === "opens");
+  const { findings, ...asked } = await askForImages(
+    session.root,
+    opened.flatMap((one) => one.plan.pods),
+  );
+  const judged = await Promise.all(
+    opened.map(async ({ generation, plan, checkpoint }) => {
+      const { version } = checkpoint.metadata.kubelet ?? {};
+      const { use, warnings } = await judgeImageUse(session, kubelet, version, plan.pods);
+      return { generation, images: reportImages(plan.pods, findings, use), warnings };
+    }),
+  );
+  const report = ({ generation }: Inspected) =>
+    judged.find((one) => one.generation === generation)?.images ?? [];
   const warnings: readonly Warning[] = [
     ...keyWarnings,
     ...listing.warnings,
-    ...inspected.flatMap((one) => (one.kind === "opens" ? one.plan.warnings : [])),
+    ...opened.flatMap(({ plan }) => plan.warnings),
+    ...(judged[0]?.warnings ?? []),
   ];
-  const planned = inspected.flatMap((one) => (one.kind === "opens" ? one.plan.pods : []));
-  const runtime = await askForImages(session.root, planned);
-  const report = (pods: readonly PodPlan[]) => reportImages(pods, runtime, () => undefined);
-  const { findings: _, ...asked } = runtime;
   const data = {
     ok: broken.length === 0,
     generations: inspected.map((one) => describeData(one, report)),
@@ -70,7 +82,7 @@ export async function verify(options: VerifyOptions): Promise<ExitStatus> {
   return broken[0]?.exit ?? Exit.ok;
 }
 
-type Report = (pods: readonly PodPlan[]) => readonly ReportedPod[];
+type Report = (one: Inspected) => readonly ReportedPod[];
 
 function describeData(one: Inspected, report: Report) {
   const { generation, file, sizeBytes, blessed } = one;
@@ -84,7 +96,7 @@ function describeData(one: Inspected, report: Report) {
         capturedAt: one.checkpoint.metadata.capturedAt,
         pods: one.plan.pods.length,
         skipped: one.plan.skipped,
-        images: report(one.plan.pods),
+        images: report(one),
       }
     : {
         generation,
@@ -107,7 +119,7 @@ function describeVerified(
     `generation ${one.generation}`,
     size(one.sizeBytes),
     one.kind === "opens"
-      ? `intact, ${one.age}, ${count(one.plan.pods.length, "pod")}${one.plan.skipped.length === 0 ? "" : `, ${one.plan.skipped.length} cannot be projected`}${describeMissing(report(one.plan.pods))}`
+      ? `intact, ${one.age}, ${count(one.plan.pods.length, "pod")}${one.plan.skipped.length === 0 ? "" : `, ${one.plan.skipped.length} cannot be projected`}${describeMissing(report(one))}`
       : `${one.failure.code}: ${one.failure.message}`,
   ]);
   const skips = inspected.flatMap((one) => (one.kind === "opens" ? one.plan.skipped : []));
@@ -115,7 +127,7 @@ function describeVerified(
     (failure) => !inspected.some((one) => one.kind === "refused" && one.failure === failure),
   );
   const newest = inspected.find((one) => one.kind === "opens");
-  const images = report(newest?.plan.pods ?? []).flatMap((pod) =>
+  const images = (newest === undefined ? [] : report(newest)).flatMap((pod) =>
     describeImages(pod).map((row, line) => [
       line === 0 ? `${pod.namespace}/${pod.name}` : "",
       ...row,

@@ -84,7 +84,7 @@ for (const { name, finding, use, says, known } of cases) {
   imageReport(name, () => {
     const pod = podOf({ reference: digest, id: "sha256:9" });
     const asked = report(finding === undefined ? {} : { [digest]: finding });
-    const [reported] = reportImages([pod], asked, () => use);
+    const [reported] = reportImages([pod], asked.findings, () => use);
     assert.ok(reported);
     assert.deepEqual(describeImages(reported), [["app:1", "sha256:0123456789ab", says]]);
     const [image] = reported.images;
@@ -95,7 +95,7 @@ for (const { name, finding, use, says, known } of cases) {
 
 imageReport("containers that share an image share its row, and the data have each", () => {
   const pod = podOf({}, { place: "containers/side" }, { place: "containers/other", name: "b:1" });
-  const [reported] = reportImages([pod], report({ "app:1": there(true) }), () => "usable");
+  const [reported] = reportImages([pod], report({ "app:1": there(true) }).findings, () => "usable");
   assert.ok(reported);
   assert.deepEqual(
     reported.images.map(({ place, digest: none }) => [place, none]),
