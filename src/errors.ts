@@ -107,6 +107,10 @@ export const failureExit = {
   E_API_ANSWER: Exit.unavailable,
   E_EXEC_PLUGIN: Exit.unavailable,
   E_TLS_TIME: Exit.unavailable,
+  // runtime and images
+  E_RUNTIME: Exit.unavailable,
+  E_IMAGE: Exit.unavailable,
+  E_DIGEST: Exit.dataErr,
   // capture
   E_CLOCK: Exit.tempFail,
   E_PROJECTED: Exit.tempFail,

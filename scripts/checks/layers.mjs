@@ -4,7 +4,7 @@ import { posix } from "node:path";
 /** @typedef {ReadonlyMap<string, string>} Files  path relative to the repository -> text */
 
 /** Folders that are stages of the data's way. */
-const stages = ["capture", "store", "plan", "project", "handover"];
+const stages = ["capture", "store", "plan", "project", "archive", "handover"];
 
 /** Modules through which code touches the world: closed to layers 0 and 1. */
 const doors =
@@ -28,14 +28,15 @@ export function layerOf(file) {
     /^src\/(project\/|(capture\/(capture|resources|follower|visit|once|minting)|handover\/handover)\.ts$)/.test(
       file,
     ) ||
-    /^src\/store\/(store|commit|marks|retain|establish|freshness)\.ts$/.test(file)
+    /^src\/store\/(store|commit|marks|retain|establish|freshness)\.ts$/.test(file) ||
+    /^src\/archive\/(layout|blob|collect|contents|fetch|import|present)\.ts$/.test(file)
   ) {
     return 3;
   }
   if (/^src\/(host|kube|runtime)\//.test(file)) {
     return 2;
   }
-  if (/^src\/(capture|store|plan|handover)\//.test(file)) {
+  if (/^src\/(capture|store|plan|archive|handover)\//.test(file)) {
     return 1;
   }
   return /^src\/(model\/|(errors|config|config-file|config-tree)\.ts$)/.test(file) ? 0 : undefined;
