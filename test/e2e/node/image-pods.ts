@@ -1,4 +1,5 @@
 import { demand, type Json } from "../api.ts";
+import type { Daemon } from "../daemon.ts";
 import { pullSecretData } from "../registry/registry.ts";
 import type { Edge } from "./edge.ts";
 import { missedSoon } from "./edge.ts";
@@ -24,15 +25,19 @@ export interface ImagePod {
   readonly policy?: "Always" | "IfNotPresent" | "Never";
   /** Whether it presents the registry's credentials. */
   readonly isTrusted?: boolean;
+  /** Left out: whatever the node's configuration selects. */
+  readonly isCheckpointed?: boolean;
 }
 
 /** Pure. A pod of one container, which needs nothing but its image. */
 export function imagePod(nodeName: string, pod: ImagePod): Json {
-  const { name, image, policy = "IfNotPresent", isTrusted = false } = pod;
+  const { name, image, policy = "IfNotPresent", isTrusted = false, isCheckpointed } = pod;
+  const annotations =
+    isCheckpointed === undefined ? {} : { "blackstart.dev/checkpoint": `${isCheckpointed}` };
   return {
     apiVersion: "v1",
     kind: "Pod",
-    metadata: { name, namespace },
+    metadata: { name, namespace, annotations },
     spec: {
       nodeName,
       automountServiceAccountToken: false,
@@ -66,17 +71,18 @@ export async function switchEdgeOn({ step }: Steps, { node, uplink }: Edge, reac
   await step("containerd", () => node.startContainerd());
 }
 
-/** The first boot of a node, until the control plane says that it is Ready; it has a key then. */
-export async function joinEdge(steps: Steps, edge: Edge): Promise<void> {
+/** The first boot of a node, until the control plane says that it is Ready; it has a key then. @returns its kubelet */
+export async function joinEdge(steps: Steps, edge: Edge): Promise<Daemon> {
   const { step } = steps;
   await switchEdgeOn(steps, edge, "whole");
   succeed(edge.node, "key", "init", "--slot", "plain");
-  await step("kubelet", () => edge.node.startKubelet(kubeletSettings));
+  const kubelet = await step("kubelet", () => edge.node.startKubelet(kubeletSettings));
   await step("the node is Ready", () =>
     eventually("Ready", deadlineMs, async () =>
       (await edge.readiness()) === "True" ? true : undefined,
     ),
   );
+  return kubelet;
 }
 
 /** Returns once each of these pods of the API is Ready. */
