@@ -26,6 +26,8 @@ export const commands: readonly Command[] = [
     summary: "At boot: if no apiserver answers, turn the newest checkpoint into static pods",
     description: [
       "Asks every apiserver it knows of. If one answers there is nothing to do. If none does, opens the newest good generation, writes the pods' volumes and manifests to a tmpfs under /run/blackstart, and links the manifests into the kubelet's manifest directory. Manifests of others are never touched, and a second run changes nothing.",
+      "Where the kubelet would ask for the credentials that an image was pulled with, which a static pod does not present, its record of the pull is set aside in /var/lib/blackstart/pull-records before it starts (`images: {pullRecords: set-aside}`), and put back at the next boot that does not need it.",
+      "--retire takes away all that a restore has made: links, manifests, volumes; and puts all pull records back. A kubelet that has not reached an apiserver since it was started keeps running the pods all the same.",
     ],
     options: restoreOptions,
     examples: [
@@ -34,6 +36,7 @@ export const commands: readonly Command[] = [
         line: "restore --force --generation 41",
         says: "recovery by hand, from an older generation",
       },
+      { line: "restore --retire", says: "take the restored pods away again" },
     ],
     exits: [
       exits.notOpen,

@@ -22,6 +22,8 @@ export interface ImageUses {
   readonly use: (pod: PodImages, place: string) => string | undefined;
   /** W_IMAGE_CREDENTIALS for each pod that a cold boot could not bring back; W_PULL_RECORDS. */
   readonly warnings: readonly Warning[];
+  /** Pure. The same, if these records were in the way. */
+  readonly warningsFor: (isInTheWay: (record: RecordFile) => boolean) => readonly Warning[];
 }
 
 /**
@@ -45,6 +47,10 @@ export async function judgeImageUse(
   const check = pullCheckOf(await readPullSettings(root, flags), version);
   const judged = judgeImages(pods, records, check);
   const isInTheWay = (_: RecordFile) => config.images.pullRecords === "keep";
+  const warningsFor: ImageUses["warningsFor"] = (inTheWay) => [
+    ...records.warnings,
+    ...warnOfCredentials(judged, inTheWay),
+  ];
   return {
     pods: judged,
     use: (pod, place) => {
@@ -57,6 +63,7 @@ export async function judgeImageUse(
           ? "usable"
           : describeUse(found);
     },
-    warnings: [...records.warnings, ...warnOfCredentials(judged, isInTheWay)],
+    warnings: warningsFor(isInTheWay),
+    warningsFor,
   };
 }

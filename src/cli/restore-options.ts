@@ -29,6 +29,10 @@ export const restoreOptions = {
     value: "FILE",
     describe: "Restore this sealed checkpoint instead of one from the store",
   },
+  retire: {
+    type: "boolean",
+    describe: "Take away all that a restore has made, and put the kubelet's pull records back",
+  },
   "reset-attempts": {
     type: "boolean",
     describe: "Give every generation its boot attempts back first",
@@ -42,6 +46,7 @@ export interface RestoreOptions extends GlobalOptions {
   readonly generation: number | undefined;
   readonly from: string | undefined;
   readonly resetAttempts: boolean;
+  readonly retire: boolean;
 }
 
 /**
@@ -74,7 +79,7 @@ export function parseRestoreArguments(words: readonly string[]): RestoreOptions 
  *
  * Pure.
  *
- * @throws {Failure} E_USAGE only when the generation is not a positive whole number, or is given with a file
+ * @throws {Failure} E_USAGE only when the generation is not a positive whole number, or when flags exclude each other
  */
 export function toRestoreOptions(values: Values): RestoreOptions {
   const generation = textOf(values, "generation");
@@ -85,6 +90,14 @@ export function toRestoreOptions(values: Values): RestoreOptions {
       next: "Name either a generation of the store or a file",
     });
   }
+  const others = ["force", "generation", "from", "reset-attempts"] as const;
+  const other = others.find((name) => values[name] !== undefined && values[name] !== false);
+  if (values["retire"] === true && other !== undefined) {
+    throw new Failure("E_USAGE", {
+      what: `--retire and --${other} exclude each other`,
+      next: "Take away what is projected, then restore",
+    });
+  }
   return {
     ...globalsOf(values),
     output: outputOf(values),
@@ -93,6 +106,7 @@ export function toRestoreOptions(values: Values): RestoreOptions {
     generation: generation === undefined ? undefined : parseGeneration(generation),
     from,
     resetAttempts: values["reset-attempts"] === true,
+    retire: values["retire"] === true,
   };
 }
 

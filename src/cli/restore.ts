@@ -1,5 +1,6 @@
 import { paths } from "../config.ts";
 import { Exit, type ExitStatus, Failure } from "../errors.ts";
+import type { KubeletFacts } from "../host/kubelet.ts";
 import { acquireLock } from "../host/lock.ts";
 import { log, logWarning } from "../host/log.ts";
 import { type BootFacts, observeBoot } from "../host/observe.ts";
@@ -8,8 +9,7 @@ import { uptimeMs } from "../host/uptime.ts";
 import { describeDuration, judgeClock } from "../model/clock.ts";
 import { describeTime } from "../model/describe-outcome.ts";
 import { isoTime } from "../model/iso-time.ts";
-import type { Applied } from "../model/outcome.ts";
-import type { RestorePlan, Warning } from "../model/plan.ts";
+import type { Warning } from "../model/plan.ts";
 import type { Verdict } from "../model/probe.ts";
 import { planRestore } from "../plan/restore.ts";
 import { applyPlan, checkPlace } from "../project/project.ts";
@@ -23,7 +23,14 @@ import { type OpenedCheckpoint, openForRestore, openShown } from "./open-checkpo
 import { output } from "./output.ts";
 import { probeApiserver } from "./probe-apiserver.ts";
 import { observeProjected, removeDead } from "./projected.ts";
+import {
+  projectWithRecords,
+  putEarlierBack,
+  type RecordChanges,
+  setRecordsAside,
+} from "./records-aside.ts";
 import type { RestoreOptions } from "./restore-options.ts";
+import { sayOutcome, statusOf, summary } from "./restore-report.ts";
 import { openSession, type Session } from "./session.ts";
 import { count } from "./table.ts";
 
@@ -37,6 +44,10 @@ import { count } from "./table.ts";
  *   cannot fail it
  */
 export async function restore(options: RestoreOptions): Promise<ExitStatus> {
+  if (options.retire) {
+    const { retire } = await import("./retire.ts");
+    return retire(options);
+  }
   const startedMs = uptimeMs();
   const session = await openSession(options);
   const boot = observeBoot(session.root);
@@ -52,6 +63,8 @@ export async function restore(options: RestoreOptions): Promise<ExitStatus> {
       resetAttempts(session.storeDir);
     }
   }
+  const records = putEarlierBack(session, node.kubelet, options.dryRun);
+  logWarnings(records.warnings);
   const opened = tryOpen(session, options, node);
   const known =
     opened instanceof Failure ? node : await withCaptured(session, node, opened.checkpoint);
@@ -62,7 +75,11 @@ export async function restore(options: RestoreOptions): Promise<ExitStatus> {
     const verdict = await probeApiserver(session, items, known);
     sayVerdict(verdict);
     if (verdict.verdict === "warm") {
-      await output(options.output, { verdict: "warm", reason: verdict.reason, pods: [] }, () => "");
+      await output(
+        options.output,
+        { verdict: "warm", reason: verdict.reason, pods: [], pullRecords: records.changes },
+        () => "",
+      );
       return Exit.ok;
     }
   }
@@ -72,7 +89,8 @@ export async function restore(options: RestoreOptions): Promise<ExitStatus> {
   return project(session, options, opened, {
     boot,
     startedMs,
-    staticPodPath: known.kubelet.staticPodPath,
+    kubelet: known.kubelet,
+    records: records.changes,
     kubeletCertificate: known.kubeconfig?.clientCert?.certPem,
   });
 }
@@ -125,7 +143,9 @@ function logWarnings(warnings: readonly Warning[]): void {
 interface Circumstances {
   readonly boot: BootFacts;
   readonly startedMs: number;
-  readonly staticPodPath: string;
+  readonly kubelet: KubeletFacts;
+  /** What was put back at the start. */
+  readonly records: RecordChanges;
   /** PEM. */
   readonly kubeletCertificate: string | undefined;
 }
@@ -134,9 +154,10 @@ async function project(
   session: Session,
   options: RestoreOptions,
   opened: OpenedCheckpoint,
-  { boot, startedMs, staticPodPath, kubeletCertificate }: Circumstances,
+  { boot, startedMs, kubelet, records, kubeletCertificate }: Circumstances,
 ): Promise<ExitStatus> {
   const { checkpoint, generation } = opened;
+  const { staticPodPath } = kubelet;
   const clock = judgeClock(boot.now, checkpoint.metadata.capturedAt, generation);
   const expired =
     clock.now === undefined ? [] : warnOfExpired(checkpoint, kubeletCertificate, clock.now);
@@ -153,10 +174,17 @@ async function project(
   logWarnings(plan.warnings);
   const name = generation === undefined ? opened.file : `generation ${generation}`;
   const head = `${name}, taken ${clock.age} on ${checkpoint.metadata.node}, ${count(plan.pods.length, "pod")}\n`;
+  const version = checkpoint.metadata.kubelet?.version;
   if (options.dryRun) {
+    const aside = await setRecordsAside(session, kubelet, version, plan, true);
+    logWarnings(aside.warnings);
     await output(
       options.output,
-      summary(plan, undefined, generation, [...timely, ...plan.warnings]),
+      summary(plan, undefined, generation, { ...aside.changes, putBack: records.putBack }, [
+        ...timely,
+        ...plan.warnings,
+        ...aside.warnings,
+      ]),
       () => head + describePlan(plan),
     );
     return statusOf(plan, undefined);
@@ -166,6 +194,8 @@ async function project(
   using lock = acquireLock(session.runDir);
   logWarnings(lock.warnings);
   checkPlace({ root: session.root, staticPodDir: staticPodPath, canOwn: boot.canOwn });
+  const aside = await setRecordsAside(session, kubelet, version, plan, false);
+  logWarnings(aside.warnings);
   const apply = () =>
     applyPlan(plan, {
       root: session.root,
@@ -181,66 +211,16 @@ async function project(
     generation !== undefined &&
     options.generation === undefined &&
     observeProjected(session, staticPodPath)?.generation !== generation;
-  const applied = isCounted ? asAttempt(session, staticPodPath, generation, apply) : apply();
+  const { applied, changes } = projectWithRecords(aside, () =>
+    isCounted ? asAttempt(session, staticPodPath, generation, apply) : apply(),
+  );
   logWarnings(applied.warnings);
   sayOutcome(plan, applied, uptimeMs() - startedMs);
-  const warnings = [...timely, ...plan.warnings, ...memory.warnings, ...applied.warnings];
-  await output(options.output, summary(plan, applied, generation, warnings), () => "");
+  const warnings = [
+    ...[...timely, ...plan.warnings, ...memory.warnings],
+    ...[...aside.warnings, ...applied.warnings],
+  ];
+  const told = { ...changes, putBack: records.putBack };
+  await output(options.output, summary(plan, applied, generation, told, warnings), () => "");
   return statusOf(plan, applied);
-}
-
-function sayOutcome(plan: RestorePlan, applied: Applied, elapsedMs: number): void {
-  for (const { namespace, name, code, message } of plan.skipped) {
-    log(`left out ${namespace}/${name}: ${code}: ${message}`, "warning");
-  }
-  for (const outcome of applied.outcomes) {
-    if (outcome.kind === "failed") {
-      const { namespace, name, failure, kept } = outcome;
-      log(
-        `${kept ? "not updated" : "left out"} ${namespace}/${name}: ${failure.code}: ${failure.message}`,
-        "warning",
-      );
-    }
-  }
-  const total = plan.pods.length + plan.skipped.length;
-  const good = applied.outcomes.filter(({ kind }) => kind !== "failed");
-  const isUnchanged =
-    good.every(({ kind }) => kind === "unchanged") && applied.removed.length === 0;
-  const said = isUnchanged && good.length > 0 ? ", nothing changed: it is all there already" : "";
-  const gone =
-    applied.removed.length === 0 ? "" : `, ${count(applied.removed.length, "leftover")} removed`;
-  log(
-    `restore 5/5 project: ${good.length} of ${count(total, "pod")}${said}${gone}, ${describeDuration(elapsedMs)}`,
-  );
-}
-
-function summary(
-  plan: RestorePlan,
-  applied: Applied | undefined,
-  generation: number | undefined,
-  warnings: readonly Warning[],
-) {
-  return {
-    verdict: "cold",
-    generation: generation ?? null,
-    node: plan.node,
-    dryRun: applied === undefined,
-    pods: plan.pods.map(({ namespace, name, manifest, volumes }, at) => ({
-      namespace,
-      name,
-      manifest: manifest.file,
-      volumes: volumes.map(({ dir }) => dir),
-      outcome: applied?.outcomes[at]?.kind ?? "planned",
-    })),
-    skipped: plan.skipped,
-    removed: applied?.removed ?? [],
-    warnings,
-  };
-}
-
-function statusOf(plan: RestorePlan, applied: Applied | undefined): ExitStatus {
-  const failed =
-    applied?.outcomes.some(({ kind }) => kind === "failed") === true ||
-    applied?.warnings.some(({ code }) => code === "W_LEFTOVER") === true;
-  return failed || plan.skipped.length > 0 ? Exit.cantCreat : Exit.ok;
 }

@@ -15,6 +15,7 @@ const plain = {
   generation: undefined,
   from: undefined,
   resetAttempts: false,
+  retire: false,
 };
 
 options("a boot's command line is understood without the full parser", () => {
@@ -49,6 +50,15 @@ options("a wrong generation is left to the full parser, which names it", async (
   assert.equal(parseRestoreArguments(["--generation", "-1"]), undefined);
   assert.equal(parseRestoreArguments(["--generation", "1e3"]), undefined);
   await rejects(() => run(["restore", "--generation", "1e3"]), "E_USAGE");
+});
+
+options("--retire goes with no flag that restores", async () => {
+  const { run } = await import("../../src/cli/args.ts");
+  assert.equal(parseRestoreArguments(["--retire", "--dry-run"])?.retire, true);
+  for (const words of [["--force"], ["--generation", "1"], ["--from", "x"], ["--reset-attempts"]]) {
+    assert.equal(parseRestoreArguments(["--retire", ...words]), undefined);
+    await rejects(() => run(["restore", "--retire", ...words]), "E_USAGE");
+  }
 });
 
 options.run();

@@ -106,6 +106,7 @@ inMemory("-o json tells the verdict, the generation, each pod's files and outcom
     ],
     skipped: [],
     removed: [],
+    pullRecords: { putBack: [], setAside: [], images: [] },
     warnings: data.warnings,
   });
   assert.equal(JSON.parse(restore(node, "-o", "json").stdout).pods[0].outcome, "unchanged");
