@@ -2,7 +2,7 @@ import type { ImageAnswer } from "../capture/images.ts";
 import { under } from "../config.ts";
 import { log } from "../host/log.ts";
 import { runtimeSocket } from "../host/runtime-socket.ts";
-import type { Clock } from "../kube/clock.ts";
+import { type Clock, steadyTime } from "../kube/clock.ts";
 import type { Warning } from "../model/plan.ts";
 import { warningLines } from "./describe-plan.ts";
 import { count } from "./table.ts";
@@ -28,7 +28,7 @@ export interface ImagesTold {
 /** Asks this node's runtime for images, and not too often. Each look has a connection of its own. */
 export class LiveImages {
   readonly #root: string;
-  readonly #clock: Clock;
+  readonly #now: () => number;
   #told: ImagesTold & { readonly questions: readonly string[]; readonly atMs: number } = {
     questions: [],
     answers: new Map(),
@@ -41,13 +41,13 @@ export class LiveImages {
 
   constructor(root: string, clock: Clock) {
     this.#root = root;
-    this.#clock = clock;
+    this.#now = steadyTime(clock);
   }
 
   /** What the runtime tells of these names, digests and ids. Never rejects. */
   async ask(questions: readonly string[]): Promise<ImagesTold> {
     const { answers, silent, atMs } = this.#told;
-    const ageMs = this.#clock.now() - atMs;
+    const ageMs = this.#now() - atMs;
     const isKnown = silent || questions.every((question) => answers.has(question));
     return isKnown && ageMs < (silent ? retryMs : freshMs) ? this.#told : this.#look(questions);
   }
@@ -56,7 +56,7 @@ export class LiveImages {
   async recheck(): Promise<boolean> {
     const before = this.#told;
     const dueMs = before.atMs + (before.warnings.length > 0 ? retryMs : recheckMs);
-    if (before.questions.length === 0 || this.#clock.now() < dueMs) {
+    if (before.questions.length === 0 || this.#now() < dueMs) {
       return false;
     }
     return factsOf(await this.#look(before.questions)) !== factsOf(before);
@@ -80,7 +80,7 @@ export class LiveImages {
 
   async #look(questions: readonly string[]): Promise<ImagesTold> {
     const told = await look(this.#root, questions);
-    this.#told = { ...told, questions, atMs: this.#clock.now() };
+    this.#told = { ...told, questions, atMs: this.#now() };
     return this.#told;
   }
 }

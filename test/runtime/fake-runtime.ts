@@ -68,6 +68,9 @@ export async function fakeRuntime(
     stream.on("error", () => undefined);
     stream.on("data", (chunk: Buffer) => chunks.push(chunk));
     stream.once("end", () => {
+      if (chunks.length === 0) {
+        return; // its connection has ended before it was whole
+      }
       const message = Buffer.concat(chunks).subarray(5);
       const call = { method: String(headers[":path"]), message, headers };
       runtime.asked.push(call);
