@@ -12,6 +12,7 @@ import type { Warning } from "../model/plan.ts";
 import { generationName } from "../store/layout.ts";
 import type { CaptureSetup } from "./capture-setup.ts";
 import type { CaptureReport } from "./describe-capture.ts";
+import { LiveArchive } from "./live-archive.ts";
 import { type Assessment, LiveCapture, type Recorded } from "./live-capture.ts";
 import { readNewest } from "./newest-generation.ts";
 import { checkClock, openLive, refuseProjected } from "./open-live.ts";
@@ -89,6 +90,7 @@ export async function captureOnce(setup: CaptureSetup): Promise<CaptureReport> {
       throw overtaken(session.storeDir);
     }
     const pinning = await capture.pins.pin();
+    const archiving = await new LiveArchive(session, ring, node, clock).archive(signal);
     const file = join(session.storeDir, generationName(generation));
     return {
       generation,
@@ -109,6 +111,7 @@ export async function captureOnce(setup: CaptureSetup): Promise<CaptureReport> {
         ...change.imageWarnings,
         ...(recorded?.warnings ?? []),
         ...pinning.warnings,
+        ...archiving,
       ],
     };
   } finally {

@@ -9,6 +9,7 @@ import {
   select,
   selectOf,
 } from "./command.ts";
+import { imagesCommands } from "./images-commands.ts";
 import { keyCommands } from "./key-commands.ts";
 import { globalOptions, globalsOf, outputOf, outputOption, textOf, textsOf } from "./options.ts";
 import { parseGeneration, restoreOptions, toRestoreOptions } from "./restore-options.ts";
@@ -16,6 +17,7 @@ import { parseGeneration, restoreOptions, toRestoreOptions } from "./restore-opt
 /** The first words of two-word commands. */
 export const commandGroups: Readonly<Record<string, string>> = {
   key: "Make this node's key, publish it at boot",
+  images: "Archive images, give a runtime back what it has lost",
 };
 
 /** Every command, in the order of the help. */
@@ -186,6 +188,7 @@ export const commands: readonly Command[] = [
     },
   },
   ...keyCommands,
+  ...imagesCommands,
 ];
 
 /** Pure. `--select` after the parser has checked its choices. */

@@ -9,6 +9,7 @@ import { describeDuration } from "../model/clock.ts";
 import type { CaptureSetup } from "./capture-setup.ts";
 import { Changes } from "./changes.ts";
 import { warningLines } from "./describe-plan.ts";
+import { LiveArchive } from "./live-archive.ts";
 import { type Assessment, LiveCapture } from "./live-capture.ts";
 import { readNewest } from "./newest-generation.ts";
 import { checkClock, type Live, openLive, refuseProjected } from "./open-live.ts";
@@ -53,6 +54,7 @@ export class Watch {
     }
     const { session, key } = this.#setup;
     const { api, connections, node, kubelet } = live;
+    const archive = new LiveArchive(session, key.ring, node, this.#clock);
     try {
       const { newest, checkpoint, warnings } = readNewest(session.storeDir, key.ring, node);
       [...live.warnings, ...warnings].forEach(logWarning);
@@ -74,11 +76,13 @@ export class Watch {
       while (!this.#signal.aborted) {
         const dueMs = await this.#attempt(() => this.#step(live, follower, capture, minting));
         await capture.pins.run();
+        archive.run(capture.newest?.blessed === true ? capture.newest.generation : undefined);
         const now = this.#clock.now();
         const mintMs = Math.max(minting.dueAt ?? now + lookMs, now + 1_000);
         await this.#changes.rest(Math.min(dueMs, this.#tidying.run(), mintMs, now + lookMs));
       }
     } finally {
+      await archive.end();
       connections.close();
     }
   }

@@ -20,7 +20,11 @@ const unitNames = readdirSync(systemd).filter((name) => /\.(service|mount|timer)
 
 const services = unitNames.filter((name) => name.endsWith(".service"));
 /** What the kubelet waits for. */
-const beforeKubelet = ["blackstart-key.service", "blackstart-restore.service"];
+const beforeKubelet = [
+  "blackstart-key.service",
+  "blackstart-restore.service",
+  "blackstart-images.service",
+];
 const captures = ["blackstart-capture.service", "blackstart-capture-once.service"];
 /** The highest exposure of a service, times ten. */
 const thresholdOf = (service: string) => (captures.includes(service) ? 13 : 18);
@@ -121,6 +125,21 @@ systemdUnits("the kubelet wants restore, and restore is ordered before it", () =
   assert.deepEqual(words("blackstart-restore.service", "WantedBy"), ["kubelet.service"]);
   assert.ok(words("blackstart-restore.service", "Before").includes("kubelet.service"));
 });
+
+systemdUnits(
+  "images are imported between containerd and the kubelet, and restore waits for none",
+  () => {
+    const images = "blackstart-images.service";
+    assert.deepEqual(words(images, "After"), ["containerd.service"]);
+    assert.deepEqual(words(images, "Before"), ["kubelet.service"]);
+    assert.deepEqual(words(images, "WantedBy"), ["kubelet.service"]);
+    assert.deepEqual(words(images, "Wants"), []);
+    assert.deepEqual(words(images, "TimeoutStartSec"), ["5min"]);
+    for (const directive of ["After", "Wants"]) {
+      assert.ok(!words("blackstart-restore.service", directive).includes(images), directive);
+    }
+  },
+);
 
 systemdUnits("restore waits for no network target", () => {
   for (const directive of ["After", "Wants"]) {
