@@ -64,6 +64,7 @@ export async function show(options: ShowOptions): Promise<ExitStatus> {
         dir,
         entries: entries.map(describeEntry),
       })) ?? [],
+    images: planned?.images ?? [],
     skipped,
     warnings,
   };

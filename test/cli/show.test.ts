@@ -27,7 +27,7 @@ for (const format of ["text", "json", "yaml"]) {
   });
 }
 
-test("-o json is generation, time, pod, manifest, volumes, skipped and warnings", () => {
+test("-o json is generation, time, pod, manifest, volumes, images, skipped and warnings", () => {
   using node = nodeWithStore();
   const { stdout } = succeed(["show", "web", "-o", "json", "--root", node.root]);
   const data = JSON.parse(stdout);
@@ -37,6 +37,7 @@ test("-o json is generation, time, pod, manifest, volumes, skipped and warnings"
     "pod",
     "manifest",
     "volumes",
+    "images",
     "skipped",
     "warnings",
   ]);
