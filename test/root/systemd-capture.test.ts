@@ -29,6 +29,7 @@ const onceUnit = "blackstart-capture-once.service";
 const timer = "blackstart-capture.timer";
 const config = "/etc/blackstart/config.yaml";
 const rounds = 24;
+const runtimeSocket = "[Socket]\nListenStream=/run/containerd/containerd.sock\nSocketMode=0660\n";
 
 const reason = reasonForNoMachine() ?? reasonForNoCluster();
 if (reason === undefined) {
@@ -134,6 +135,25 @@ function cases(): readonly Case[] {
         await rotateSecret(cluster, "marker-rotated");
         const { items } = store.open(await store.after(before));
         assert.ok(JSON.stringify(items).includes(btoa("marker-rotated")));
+      },
+    },
+    {
+      name: "it reaches the container runtime's socket, which is root's alone",
+      check: async (node) => {
+        const { machine } = node;
+        await says(node, /W_RUNTIME: .*there is no \/run\/containerd\/containerd\.sock/);
+        await machine.write("/etc/systemd/system/runtime.socket", runtimeSocket);
+        await machine.write(
+          "/etc/systemd/system/runtime.service",
+          "[Service]\nExecStart=/bin/sleep infinity\n",
+        );
+        await machine.must("systemctl", "daemon-reload");
+        await machine.must("systemctl", "start", "runtime.socket");
+        await machine.must("systemctl", "reload", unit);
+        // It is connected, and nobody answers. Had it been kept from connecting it would say so.
+        await says(node, /W_RUNTIME: .*containerd\.sock: no answer within 2 s/);
+        await machine.must("systemctl", "stop", "runtime.socket", "runtime.service");
+        await machine.must("rm", "/run/containerd/containerd.sock");
       },
     },
     {
