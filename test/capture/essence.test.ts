@@ -353,6 +353,13 @@ const changes: readonly Change[] = [
   ["a pod's node addresses", (all) => set(etcd(all), "status", "hostIPs", [{ ip: "10.0.0.9" }])],
   ["the image that ran", (all) => set(proxy(all), ...first, "imageID", "sha256:0")],
   [
+    "what the runtime knows of an image",
+    (all) => {
+      const place = { namespace: "kube-system", pod: "etcd-6", place: "containers/etcd" };
+      set(all, "images", [{ ...place, name: "etcd:1", id: "sha256:0" }]);
+    },
+  ],
+  [
     "a restart that lets a container see a Service",
     (all) => set(etcd(all), ...first, "state", { running: { startedAt: later } }),
   ],
