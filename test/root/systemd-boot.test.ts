@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
+import { recordName } from "../../src/model/pull-record.ts";
 import { knowOtherApiserver, startApiserver } from "./nspawn/apiserver.ts";
 import {
   assertKubeletStarted,
@@ -20,6 +21,17 @@ const systemdBoot = suite("systemd-boot");
 const objects = readFileSync(new URL("nspawn/objects.json", import.meta.url), "utf8");
 const store = "/var/lib/blackstart";
 const restore = "blackstart-restore.service";
+
+/** What a kubelet writes of an image that it pulled with a secret. */
+const record = {
+  kept: `/var/lib/kubelet/image_manager/pulled/${recordName("sha256:1")}`,
+  aside: `${store}/pull-records/${recordName("sha256:1")}`,
+  text: JSON.stringify({
+    kind: "ImagePulledRecord",
+    imageRef: "sha256:1",
+    credentialMapping: { "registry.k8s.io/pause": { kubernetesSecrets: [{ name: "s" }] } },
+  }),
+};
 
 /** On the disk that all machines start from. */
 let preparedStore = "";
@@ -161,6 +173,30 @@ const cases: readonly {
     check: (boot) => {
       assertRestored(boot);
       assert.match(boot.journal, /probe: cold, no endpoint gave a verified answer within/);
+    },
+  },
+  {
+    name: "the record of a pull is set aside before the kubelet starts",
+    prepare: ({ write }) => write({ [record.kept]: record.text }),
+    check: (boot, { upper }) => {
+      assertRestored(boot);
+      assert.match(boot.journal, /1 pull record set aside for registry\.k8s\.io\/pause:3\.10/);
+      assert.equal(existsSync(join(upper, record.kept)), false);
+      assert.equal(readFileSync(join(upper, record.aside), "utf8"), record.text);
+    },
+  },
+  {
+    name: "a warm boot puts the record of a pull back",
+    prepare: (machine) => {
+      startApiserver(machine);
+      machine.write({ "/var/lib/kubelet/image_manager/pulled/.keep": "" });
+      machine.write({ [record.aside]: record.text });
+    },
+    check: (boot, { upper }) => {
+      assertNothingRestored(boot);
+      assert.match(boot.journal, /1 pull record put back, set aside by an earlier boot/);
+      assert.equal(readFileSync(join(upper, record.kept), "utf8"), record.text);
+      assert.equal(existsSync(join(upper, record.aside)), false);
     },
   },
   {
