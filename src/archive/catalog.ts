@@ -52,7 +52,7 @@ const tagKey = "dev.blackstart.images";
 /** Pure. */
 export function encodeCatalog({ entries, tag }: Catalog): string {
   const manifests = entries.map(({ name, target, manifest, reference }) => {
-    const label = /:([^/:@]+)$/.exec(name.includes("@") ? "" : name)?.[1];
+    const label = /:([^/:@]+)$/.exec(name.includes("/") && !name.includes("@") ? name : "")?.[1];
     return {
       mediaType: target.mediaType,
       digest: target.digest,
