@@ -1,3 +1,4 @@
+import { canonicalRepository, repositoryOf } from "../model/image-name.ts";
 import type { PlannedImage } from "../model/plan.ts";
 import type { PodContext } from "./pod-context.ts";
 
@@ -40,6 +41,18 @@ export function plannedImages(
   ];
 }
 
+/**
+ * The digest, with its repository as the pod spells it: `nginx@sha256:…` for a pod that runs `nginx:1`. A kubelet's pull
+ * records name repositories so, and one that lets any pod use `nginx` says nothing of `docker.io/library/nginx`.
+ */
+function spelledAs(name: string, digest: string): string {
+  const repository = repositoryOf(digest);
+  const own = repositoryOf(name);
+  return canonicalRepository(own) === canonicalRepository(repository)
+    ? own + digest.slice(repository.length)
+    : digest;
+}
+
 function plannedImage(
   { pod, namespace, index }: PodContext,
   place: string,
@@ -50,7 +63,7 @@ function plannedImage(
   return {
     place,
     name,
-    reference: (isSame ? known.digest : undefined) ?? name,
+    reference: isSame && known.digest !== undefined ? spelledAs(name, known.digest) : name,
     id: isSame ? known.id : undefined,
   };
 }

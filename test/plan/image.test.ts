@@ -93,4 +93,12 @@ for (const { name, images } of byName) {
   });
 }
 
+image("the repository stays as the pod spells it: by that a kubelet's pull record knows it", () => {
+  const place = "initContainers/first";
+  const named = (name: string) =>
+    planWith([{ place, name: "busybox:1.37", digest: `${name}@${id}` }]).first;
+  assert.equal(named("docker.io/library/busybox"), `busybox@${id}`);
+  assert.equal(named("mirror.example/busybox"), `mirror.example/busybox@${id}`);
+});
+
 image.run();
