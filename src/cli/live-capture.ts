@@ -8,6 +8,7 @@ import type { Awaited } from "../capture/replacement.ts";
 import { type IgnoredPod, isPod } from "../capture/select.ts";
 import { tokensWanted } from "../capture/tokens.ts";
 import type { Selection } from "../config.ts";
+import { kubeletFlags } from "../host/kubelet.ts";
 import { acquireLock } from "../host/lock.ts";
 import type { Clock } from "../kube/clock.ts";
 import type { KubeletFacts } from "../model/checkpoint.ts";
@@ -20,6 +21,7 @@ import { bless } from "../store/marks.ts";
 import type { Recipient } from "../store/recipients.ts";
 import { listGenerations } from "../store/store.ts";
 import { chooseLive } from "./choose-live.ts";
+import { judgeImageUse } from "./image-use.ts";
 import { LiveImages } from "./live-images.ts";
 import { LivePins } from "./live-pins.ts";
 import { type Newest, newestAfter, readNewest, type Tags, tagsOf } from "./newest-generation.ts";
@@ -54,7 +56,7 @@ export type Assessment =
 export interface Change extends CapturePlan {
   readonly tags: Tags;
   readonly ignored: readonly IgnoredPod[];
-  /** W_RUNTIME, and W_IMAGE_MISSING of pods that are captured. */
+  /** W_RUNTIME; W_IMAGE_MISSING and W_IMAGE_CREDENTIALS of pods that are captured. */
   readonly imageWarnings: readonly Warning[];
 }
 
@@ -135,13 +137,16 @@ export class LiveCapture {
       },
       session.config,
     );
+    const flags = kubeletFlags(session.root);
+    const { version } = plan.checkpoint.metadata.kubelet ?? {};
+    const judged = await judgeImageUse(session, { flags }, version, plan.plan.pods);
     const isKept = ({ namespace, name }: Warning) =>
       plan.plan.pods.some((pod) => pod.namespace === namespace && pod.name === name);
     const change = {
       ...plan,
       tags: tagsOf(plan.checkpoint, ring.primary),
       ignored,
-      imageWarnings: [...told.warnings, ...warnings.filter(isKept)],
+      imageWarnings: [...told.warnings, ...warnings.filter(isKept), ...judged.warnings],
     };
     const newest = this.#newest?.tags;
     if (newest?.whole === change.tags.whole) {

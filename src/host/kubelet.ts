@@ -72,6 +72,11 @@ export function parseFlags(words: readonly string[]): ReadonlyMap<string, string
   return new Map([...flags].filter(([, value]) => value !== ""));
 }
 
+/** What the running kubelet was started with, where `root` is the machine's own; empty where none is seen. */
+export function kubeletFlags(root: string): ReadonlyMap<string, string> {
+  return parseFlags((root === "/" ? findKubelet() : undefined) ?? []);
+}
+
 /** The command line of the running kubelet, as /proc shows it; undefined when none runs. */
 export function findKubelet(): readonly string[] | undefined {
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { uptime } from "node:os";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { suite } from "uvu";
 import { tagsOf } from "../../src/cli/newest-generation.ts";
+import { recordName } from "../../src/model/pull-record.ts";
 import { assertFails, blackstart, describe, type Run, succeed } from "./executable.ts";
 import { assertSecret, everything, isPods } from "./live/bad-cluster.ts";
 import {
@@ -328,6 +330,21 @@ for (const { name, fault } of versions) {
     assert.equal(opened(node, 3).pods.length, 1);
   });
 }
+
+live(
+  "an image that a copy could not use is said, with its pod, where its record is kept",
+  async (node) => {
+    const pulled = node.at("var/lib/kubelet/image_manager/pulled");
+    mkdirSync(pulled, { recursive: true });
+    const credentialMapping = { "registry.example/web": { kubernetesSecrets: [{ name: "s" }] } };
+    const record = { kind: "ImagePulledRecord", imageRef: "sha256:1", credentialMapping };
+    writeFileSync(join(pulled, recordName("sha256:1")), JSON.stringify(record));
+    const said = async () => (await ended(once(node))).stdout.includes("W_IMAGE_CREDENTIALS");
+    assert.equal(await said(), false, "restore would set it aside");
+    appendFileSync(node.at("etc/blackstart/config.yaml"), "\nimages: {pullRecords: keep}\n");
+    assert.equal(await said(), true);
+  },
+);
 
 for (const closing of ["| true", "| head -c 0", ">&-"]) {
   live(
