@@ -8,7 +8,7 @@ import type { Clock } from "../kube/clock.ts";
 import { describeDuration } from "../model/clock.ts";
 import type { CaptureSetup } from "./capture-setup.ts";
 import { Changes } from "./changes.ts";
-import { warningLines } from "./describe-plan.ts";
+import { concerns, describePending } from "./describe-watch.ts";
 import { LiveArchive } from "./live-archive.ts";
 import { type Assessment, LiveCapture } from "./live-capture.ts";
 import { readNewest } from "./newest-generation.ts";
@@ -182,10 +182,7 @@ export class Watch {
     log(
       `capture: generation ${recorded.generation}: ${count(checkpoint.pods.length, "pod")}, ${count(checkpoint.items.length, "object")}, ${count(checkpoint.tokens.length, "token")}, ${size(recorded.sizeBytes)}${tokensOnly ? ", new tokens" : ""}; ${describeDuration(this.#clock.now() - sinceMs)} after the change`,
     );
-    for (const { namespace, name, code, message } of checkpoint.unprojectable) {
-      log(`capture: left out ${namespace}/${name}: ${code}: ${message}`, "warning");
-    }
-    for (const line of warningLines([...plan.warnings, ...recorded.warnings])) {
+    for (const line of concerns(checkpoint, [...plan.warnings, ...recorded.warnings])) {
       log(line, "warning");
     }
     return this.#lastCommitMs;
@@ -210,10 +207,7 @@ export class Watch {
     const now = this.#clock.now();
     this.#pendingSinceMs ??= now;
     if (now - this.#pendingSinceMs >= pendingMs) {
-      const [failure] = failures;
-      const reason = failure === undefined ? "" : `: ${failure.code}: ${failure.message}`;
-      const more = pending.length > 3 ? ` and ${pending.length - 3} more` : "";
-      this.#say(`not yet known: ${pending.slice(0, 3).join(", ")}${more}${reason}`);
+      this.#say(describePending(pending, failures));
     }
     return now + lookMs;
   }
