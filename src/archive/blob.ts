@@ -75,6 +75,21 @@ export async function* readBlob(dir: string, blob: BlobName): AsyncGenerator<Uin
   checkBlob(blob, { length, digest: `sha256:${hash.digest("hex")}` }, where);
 }
 
+/** True when all bytes of a blob are right: reads the whole. @throws {Failure} E_IO, E_PERMS, … */
+export async function isIntact(dir: string, blob: BlobName): Promise<boolean> {
+  try {
+    for await (const _ of readBlob(dir, blob)) {
+      // Only its end tells.
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof Failure && error.code === "E_DIGEST") {
+      return false;
+    }
+    throw error;
+  }
+}
+
 /** Reads a small blob whole. @throws {Failure} E_DIGEST as `readBlob`; E_OBJECT only when it is too large */
 export async function readDocument(dir: string, blob: BlobName): Promise<Buffer> {
   limitDocument(blob, blobFile(dir, blob.digest));

@@ -7,7 +7,7 @@ import { readContent } from "../runtime/content.ts";
 import { sandboxImages } from "../runtime/image-records.ts";
 import { pieces } from "../runtime/pieces.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { blobsDir, hasBlob, writeBlob } from "./blob.ts";
+import { blobsDir, hasBlob, isIntact, writeBlob } from "./blob.ts";
 import type { Catalog, CatalogEntry, WantedImage } from "./catalog.ts";
 import { type CollectedImage, collectImage, notWhole } from "./collect.ts";
 import { archivedBlobs, inOrder } from "./contents.ts";
@@ -55,12 +55,14 @@ export async function isArchived(dir: string, wanted: readonly WantedImage[]): P
  * stays in the archive where it is whole there. Killed at any instant it leaves the old or the new archive, and blobs
  * that the next run uses or removes.
  *
+ * @param known  what is thought of a blob that is there with its size: trusted, or read and replaced where it is altered
  * @throws {Failure} E_NOSPACE only when the space does not suffice; E_RUNTIME, E_IO, …: the old archive stays
  */
 export async function archiveImages(
   runtime: Runtime,
   dir: string,
   wanted: readonly WantedImage[],
+  known: "trust" | "read",
 ): Promise<ArchiveReport> {
   prepareLayout(dir);
   const warnings: Warning[] = [];
@@ -80,7 +82,12 @@ export async function archiveImages(
     }
   }
   const before = unique(collected);
-  const missing = before.filter((blob) => !hasBlob(dir, blob));
+  const missing: Descriptor[] = [];
+  for (const blob of before) {
+    const isKnown = hasBlob(dir, blob) && (known === "trust" || (await isIntact(dir, blob)));
+    missing.push(...(isKnown ? [] : [blob]));
+    runtime.signal.throwIfAborted();
+  }
   checkSpace(dir, sum(missing)); // (2)
   const unread = new Map<string, Failure>();
   for (const blob of missing) {

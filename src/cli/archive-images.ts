@@ -17,8 +17,8 @@ export type Archiving =
   | { readonly kind: "made"; readonly generation: number; readonly report: ArchiveReport };
 
 /**
- * Archives the images of the blessed generation, when the archive is not the one of it; with `always` asks the runtime
- * in any case.
+ * Archives the images of the blessed generation, when the archive is not the one of it; with `always` in any
+ * case, and reads what is there already.
  *
  * @throws {Failure} E_LOCKED only when another process is archiving; what `archiveImages` and reading the store throw
  */
@@ -46,7 +46,8 @@ export async function archiveBlessed(
   }
   using _lock = acquireLock(join(session.runDir, "archive"));
   using runtime = await openContainerd(session.root, 0, signal);
-  return { kind: "made", generation, report: await archiveImages(runtime, dir, images) };
+  const known = options.when === "always" ? "read" : "trust";
+  return { kind: "made", generation, report: await archiveImages(runtime, dir, images, known) };
 }
 
 /** An index that is malformed is made anew. */

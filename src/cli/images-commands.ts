@@ -15,7 +15,7 @@ export const imagesCommands: readonly Command[] = [
     ],
     options,
     examples: [
-      { line: "images archive", says: "now, whatever the archive holds" },
+      { line: "images archive", says: "now; reads what is there and replaces what is altered" },
       { line: "images archive -o json", says: "how large it is, as data" },
     ],
     exits: [

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import { blobFile, blobsDir } from "../../src/archive/blob.ts";
@@ -19,7 +19,7 @@ test("the archive is an OCI layout, with each blob once and under its digest", a
   const { fake, runtime, dir } = scene;
   const one = putImage(fake, "registry/one:1", ["shared", "own"]);
   const two = putImage(fake, "registry/two:1", ["shared"]);
-  const report = await archiveImages(runtime, dir, [one.wanted, two.wanted]);
+  const report = await archiveImages(runtime, dir, [one.wanted, two.wanted], "trust");
   assert.deepEqual(report.warnings, []);
   assert.deepEqual([report.images, report.blobs], [2, 6]);
   assert.equal(report.copiedBytes, report.bytes);
@@ -51,21 +51,34 @@ test("a second run copies nothing, and an archive that is right is known without
   const { fake, runtime, dir } = scene;
   const { wanted, layers } = putImage(fake, "registry/one:1", ["layer"]);
   assert.equal(await isArchived(dir, [wanted]), false);
-  await archiveImages(runtime, dir, [wanted]);
-  assert.equal((await archiveImages(runtime, dir, [wanted])).copiedBytes, 0);
+  await archiveImages(runtime, dir, [wanted], "trust");
+  assert.equal((await archiveImages(runtime, dir, [wanted], "trust")).copiedBytes, 0);
   assert.equal(await isArchived(dir, [wanted]), true);
   assert.equal(await isArchived(dir, [{ ...wanted, id: "another" }]), false);
   truncateSync(blobFile(dir, layers[0] ?? ""), 1);
   assert.equal(await isArchived(dir, [wanted]), false);
-  assert.equal((await archiveImages(runtime, dir, [wanted])).copiedBytes, "layer".length);
+  assert.equal((await archiveImages(runtime, dir, [wanted], "trust")).copiedBytes, "layer".length);
   assert.equal(await isArchived(dir, [wanted]), true);
+});
+
+test("an altered blob of the right size is replaced by whoever reads it", async () => {
+  await using scene = await makeScene();
+  const { fake, runtime, dir } = scene;
+  const { wanted, layers } = putImage(fake, "registry/one:1", ["layer"]);
+  await archiveImages(runtime, dir, [wanted], "trust");
+  const file = blobFile(dir, layers[0] ?? "");
+  chmodSync(file, 0o600);
+  writeFileSync(file, "lAyer");
+  assert.equal((await archiveImages(runtime, dir, [wanted], "trust")).copiedBytes, 0);
+  assert.equal((await archiveImages(runtime, dir, [wanted], "read")).copiedBytes, 5);
+  assert.equal(readFileSync(file, "utf8"), "layer");
 });
 
 test("of a multi-platform image the index and this node's manifest are kept", async () => {
   await using scene = await makeScene();
   const { fake, runtime, dir } = scene;
   const { wanted, manifest } = putImage(fake, "registry/one:1", ["layer"], "several");
-  const report = await archiveImages(runtime, dir, [wanted]);
+  const report = await archiveImages(runtime, dir, [wanted], "trust");
   assert.deepEqual([report.blobs, report.warnings], [4, []]);
   const [entry] = readCatalog(dir).entries;
   assert.equal(entry?.manifest, manifest);
@@ -78,7 +91,7 @@ test("the image of the sandboxes is archived too, though no pod names it", async
   const { wanted } = putImage(fake, "registry/one:1", ["layer"]);
   const pause = putImage(fake, "registry/pause:1", ["pause"]);
   fake.sandboxes.push(pause.name, pause.name);
-  assert.equal((await archiveImages(runtime, dir, [wanted])).images, 2);
+  assert.equal((await archiveImages(runtime, dir, [wanted], "trust")).images, 2);
   assert.ok(names(dir).includes(pause.name));
 });
 
@@ -87,9 +100,9 @@ test("what no image needs any more is removed, and what is no blob stays", async
   const { fake, runtime, dir } = scene;
   const one = putImage(fake, "registry/one:1", ["shared", "old"]);
   const two = putImage(fake, "registry/two:1", ["shared"]);
-  await archiveImages(runtime, dir, [one.wanted]);
+  await archiveImages(runtime, dir, [one.wanted], "trust");
   writeFileSync(join(blobsDir(dir), "note"), "theirs");
-  const report = await archiveImages(runtime, dir, [two.wanted]);
+  const report = await archiveImages(runtime, dir, [two.wanted], "trust");
   assert.equal(report.removedBlobs, 3);
   assert.deepEqual(names(dir), [two.id, two.name]);
   assert.equal(blobs(dir).length, 4);
@@ -102,11 +115,11 @@ test("an image that the runtime has no more is warned of, and kept where it is w
   const one = putImage(fake, "registry/one:1", ["one"]);
   const two = putImage(fake, "registry/two:1", ["two"]);
   const wanted = [one.wanted, two.wanted];
-  await archiveImages(runtime, dir, wanted);
+  await archiveImages(runtime, dir, wanted, "trust");
   wipe(fake);
   fake.cri.length = 0;
   putImage(fake, "registry/one:1", ["one"]);
-  const kept = await archiveImages(runtime, dir, wanted);
+  const kept = await archiveImages(runtime, dir, wanted, "trust");
   assert.deepEqual(
     kept.warnings.map(({ code }) => code),
     ["W_IMAGE_ARCHIVE"],
@@ -114,7 +127,7 @@ test("an image that the runtime has no more is warned of, and kept where it is w
   assert.match(kept.warnings[0]?.message ?? "", /registry\/two:1.*keeps it/);
   assert.deepEqual(names(dir), [one.id, one.name, two.id, two.name]);
   rmSync(blobFile(dir, two.layers[0] ?? ""));
-  const lost = await archiveImages(runtime, dir, wanted);
+  const lost = await archiveImages(runtime, dir, wanted, "trust");
   assert.doesNotMatch(lost.warnings[0]?.message ?? "", /keeps it/);
   assert.deepEqual(names(dir), [one.id, one.name]);
   assert.equal(await isArchived(dir, wanted), false);
@@ -124,7 +137,12 @@ test("a tag that stands for another image now is not archived for the one that r
   await using scene = await makeScene();
   const { fake, runtime, dir } = scene;
   const { wanted } = putImage(fake, "registry/one:1", ["layer"]);
-  const report = await archiveImages(runtime, dir, [{ ...wanted, id: `sha256:${"0".repeat(64)}` }]);
+  const report = await archiveImages(
+    runtime,
+    dir,
+    [{ ...wanted, id: `sha256:${"0".repeat(64)}` }],
+    "trust",
+  );
   assert.equal(report.images, 0);
   assert.match(report.warnings[0]?.message ?? "", /has run/);
 });
@@ -135,7 +153,7 @@ test("a runtime that has thrown its layers away is told by its setting, and the 
   const one = putImage(fake, "registry/one:1", ["one"]);
   const two = putImage(fake, "registry/two:1", ["two"]);
   fake.blobs.delete(one.layers[0] ?? "");
-  const report = await archiveImages(runtime, dir, [one.wanted, two.wanted]);
+  const report = await archiveImages(runtime, dir, [one.wanted, two.wanted], "trust");
   assert.match(report.warnings[0]?.message ?? "", /discard_unpacked_layers/);
   assert.deepEqual(names(dir), [two.id, two.name]);
   assert.equal(blobs(dir).length, 3);
@@ -148,7 +166,7 @@ test("bytes that are not those of their digest are not archived", async () => {
   const blob = fake.blobs.get(layers[0] ?? "");
   assert.ok(blob !== undefined);
   blob.bytes = Buffer.from("lAyer");
-  const report = await archiveImages(runtime, dir, [wanted]);
+  const report = await archiveImages(runtime, dir, [wanted], "trust");
   assert.match(report.warnings[0]?.message ?? "", /the blob is altered/);
   assert.deepEqual([names(dir), blobs(dir)], [[], []]);
 });
@@ -157,9 +175,9 @@ test("a malformed index is made anew", async () => {
   await using scene = await makeScene();
   const { fake, runtime, dir } = scene;
   const { wanted } = putImage(fake, "registry/one:1", ["layer"]);
-  await archiveImages(runtime, dir, [wanted]);
+  await archiveImages(runtime, dir, [wanted], "trust");
   writeFileSync(join(dir, "index.json"), "{");
-  const report = await archiveImages(runtime, dir, [wanted]);
+  const report = await archiveImages(runtime, dir, [wanted], "trust");
   assert.match(report.warnings[0]?.message ?? "", /made anew/);
   assert.equal(await isArchived(dir, [wanted]), true);
 });
@@ -168,7 +186,7 @@ test("images that do not fit leave the old archive", async () => {
   await using scene = await makeScene();
   const { fake, runtime, dir } = scene;
   const one = putImage(fake, "registry/one:1", ["one"]);
-  await archiveImages(runtime, dir, [one.wanted]);
+  await archiveImages(runtime, dir, [one.wanted], "trust");
   const before = [names(dir), blobs(dir)];
   const two = putImage(fake, "registry/two:1", ["two"]);
   const manifest = fake.blobs.get(two.manifest)?.bytes ?? Buffer.alloc(0);
@@ -184,7 +202,7 @@ test("images that do not fit leave the old archive", async () => {
       labels: new Map(),
     });
   }
-  await rejects(() => archiveImages(runtime, dir, [two.wanted]), "E_NOSPACE");
+  await rejects(() => archiveImages(runtime, dir, [two.wanted], "trust"), "E_NOSPACE");
   assert.deepEqual([names(dir), blobs(dir)], before);
 });
 
@@ -192,7 +210,7 @@ test("a copy that is stopped leaves the old archive and no half a blob", async (
   await using scene = await makeScene();
   const { fake, runtime, dir, stop } = scene;
   const one = putImage(fake, "registry/one:1", ["one"]);
-  await archiveImages(runtime, dir, [one.wanted]);
+  await archiveImages(runtime, dir, [one.wanted], "trust");
   const two = putImage(fake, "registry/two:1", ["2".repeat(1 << 20)]);
   let pieces = 0;
   fake.beforePiece = async () => {
@@ -201,7 +219,7 @@ test("a copy that is stopped leaves the old archive and no half a blob", async (
       stop.abort();
     }
   };
-  await assert.rejects(archiveImages(runtime, dir, [two.wanted]), { name: "AbortError" });
+  await assert.rejects(archiveImages(runtime, dir, [two.wanted], "trust"), { name: "AbortError" });
   assert.deepEqual(names(dir), [one.id, one.name]);
   const layer = two.layers[0]?.slice("sha256:".length) ?? "";
   assert.ok(!blobs(dir).includes(layer));

@@ -20,7 +20,7 @@ function scene(
     await using made = await makeScene();
     const one = putImage(made.fake, "registry/one:1", ["shared", "own"]);
     const two = putImage(made.fake, "registry/two:1", ["shared"], "several");
-    await archiveImages(made.runtime, made.dir, [one.wanted, two.wanted]);
+    await archiveImages(made.runtime, made.dir, [one.wanted, two.wanted], "trust");
     await run({ ...made, one, two });
     assert.equal(made.fake.leases.size, 0);
   });
