@@ -83,10 +83,13 @@ export function putBack(dirs: RecordDirs, records: readonly RecordFile[]): Moved
         next: "Start the kubelet once and run the command again, or remove the record if the kubelet was reset",
       });
     }
-    const result = publishFile(to, record.file, own.bytes, own.stats.mode & 0o777); // (2) (3) (4)
+    const mode = own.stats.mode & 0o777;
+    const place = keptFile(dirs, record);
+    const isThere = lstatSync(place, { throwIfNoEntry: false }) !== undefined;
+    const result = isThere ? "exists" : publishFile(to, record.file, own.bytes, mode); // (2) (3) (4)
     if (result === "exists") {
       // Perhaps that of a run that was killed before (4): durable before ours goes.
-      syncFile(keptFile(dirs, record));
+      syncFile(place);
       syncDirectory(to);
     }
     removeFile(from); // (5)
