@@ -45,7 +45,7 @@ test("what is acknowledged after a killed run outlives a power cut", async () =>
   let states = 0;
   const violations: string[] = [];
   for (const scenario of await allScenarios(bench)) {
-    if (/capture|key init/.test(scenario.name)) {
+    if (/capture|key init|records/.test(scenario.name)) {
       const points = await pointsOf(bench, bench.program, scenario, isChanging);
       const results = await inLanes(points, (point) =>
         cutPowerAfterRepeat(bench, bench.program, scenario, point),

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { buildIfStale } from "../../../scripts/build.mjs";
 import { describeViolations, type Result } from "./campaign.ts";
 import { openWorkshop } from "./node-root.ts";
+import { recordScenarios } from "./record-scenarios.ts";
 import { restoreScenarios } from "./restore-scenarios.ts";
 import { missingStrace } from "./run.ts";
 import type { Bench, Scenario } from "./scenario.ts";
@@ -32,12 +33,13 @@ export async function openBench(): Promise<Bench & Disposable> {
 
 /** Every command on every node. */
 export async function allScenarios(bench: Bench): Promise<readonly Scenario[]> {
-  const [keys, captures, restores] = await Promise.all([
+  const [keys, captures, restores, records] = await Promise.all([
     keyScenarios(bench),
     captureScenarios(bench),
     restoreScenarios(bench),
+    recordScenarios(bench),
   ]);
-  return [...keys, ...captures, ...restores];
+  return [...keys, ...captures, ...restores, ...records];
 }
 
 /** Prints what was done, and fails on the first twenty things that do not hold. */

@@ -53,7 +53,9 @@ export async function pointsOf(
 ): Promise<readonly Point[]> {
   const { trace, root } = await traceClean(bench, program, scenario);
   rmSync(root, { recursive: true });
-  return listPoints(trace, root, isWanted);
+  const { about } = scenario;
+  const points = listPoints(trace, root, isWanted);
+  return about === undefined ? points : points.filter(({ paths }) => paths.some(about));
 }
 
 /** Does one shot in a root of its own: run with the fault, judge, run again, judge. */

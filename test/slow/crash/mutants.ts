@@ -149,6 +149,44 @@ export const mutants: readonly Mutant[] = [
     edits: [["takeAttempt(session.storeDir, generation)", "{ left: 1, done: 1, warnings: [] }"]],
   },
   {
+    name: "a pull record unlinked before its copy",
+    seenBy: "kill",
+    scenario: "a restore that sets records aside",
+    file: "src/project/set-aside.ts",
+    edits: [
+      ["    if (!isMade) {", "    removeFile(from);\n$&"],
+      [
+        "    const { ino, mtimeMs, size } = lstatSync(from);",
+        "    const { ino, mtimeMs, size } = own.stats;",
+      ],
+    ],
+  },
+  {
+    name: "a pull record put back over the kubelet's own",
+    seenBy: "kill",
+    scenario: "a retire that puts records back",
+    file: "src/project/set-aside.ts",
+    edits: [
+      ['const result = isThere ? "exists" : publishFile(', "const result: unknown = replaceFile("],
+    ],
+  },
+  {
+    name: "a pull record whose copy has no durable name",
+    seenBy: "power",
+    scenario: "a restore that sets records aside",
+    file: "src/host/atomic-file.ts",
+    edits: [
+      ["  syncDirectory(dir);\n}\n\n/** Makes an empty file", "}\n\n/** Makes an empty file"],
+    ],
+  },
+  {
+    name: "a pull record of a killed run that is not synced",
+    seenBy: "power after a repeat",
+    scenario: "a retire that puts records back",
+    file: "src/project/set-aside.ts",
+    edits: [["      syncDirectory(to);\n", ""]],
+  },
+  {
     name: "an error of fsync that is passed over",
     seenBy: "errno",
     scenario: "a capture that thins out",

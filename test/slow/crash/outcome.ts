@@ -22,7 +22,10 @@ export function judgeOutcome(
   const final = [...stderr.matchAll(/^blackstart: (E_[A-Z_0-9]+): (.*)$/gm)];
   const pods = [...stderr.matchAll(/^(?:left out|not updated) \S+: (E_[A-Z_0-9]+): (.*)$/gm)];
   const leftovers = [...stderr.matchAll(/^W_LEFTOVER: (E_[A-Z_0-9]+): (.*)$/gm)];
-  const told = [...final, ...pods, ...leftovers].map(([, code = ""]) => code);
+  // One that stays where it is fails no restore, for the pods are there.
+  const records =
+    status === 0 ? [] : [...stderr.matchAll(/^W_PULL_RECORDS: (E_[A-Z_0-9]+): (.*)$/gm)];
+  const told = [...final, ...pods, ...leftovers, ...records].map(([, code = ""]) => code);
   const exit = Object.entries(failureExit).find(([code]) => code === final[0]?.[1])?.[1];
   return [
     ...(status === null || status === 70 || /^ +at |this is a bug/m.test(stderr)

@@ -6,6 +6,8 @@ export interface Scenario {
   /** The root before the run; it is copied, never used. */
   readonly template: string;
   readonly words: (root: string) => readonly string[];
+  /** Of a path under the root: whether calls on it are interrupted here; all, if absent. */
+  readonly about?: (path: string) => boolean;
   /** Pure. True when the command had said that it succeeded. */
   readonly isAcknowledged: (ended: Ended) => boolean;
   /** What is wrong with a root in which a run was interrupted. */
