@@ -134,8 +134,11 @@ function carriedOf(
   const entry = former.find(
     (one) => one.namespace === namespace && one.pod === pod && one.place === place,
   );
-  if (entry?.name !== name || ran === undefined) {
-    return entry?.name === name ? entry : undefined;
+  if (entry === undefined || entry.name !== name) {
+    return undefined;
+  }
+  if (ran === undefined) {
+    return entry;
   }
   const digest = namesDigest(ran);
   const isOther =

@@ -174,7 +174,7 @@ const cases: readonly Case[] = [
   },
   {
     name: "facts of another name do not go on",
-    uses: use(`${ours}:2`),
+    uses: use(`${ours}:2`, sha("1")),
     answers: {},
     former: { name: `${ours}:1`, digest: `${ours}@${sha("a")}`, id: sha("1") },
     gives: {},
