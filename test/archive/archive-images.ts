@@ -75,7 +75,7 @@ export function putImage(
     json({ schemaVersion: 2, mediaType: manifestType, config, layers: parts }),
     manifestType,
   );
-  const foreign = { mediaType: manifestType, digest: digestOf(Buffer.from(name)), size: 7 };
+  const foreign = { mediaType: manifestType, ...foreignManifest };
   const target =
     platforms === "one"
       ? manifest
@@ -95,6 +95,20 @@ export function putImage(
     manifest: manifest.digest,
     layers: parts.map(({ digest }) => digest),
   };
+}
+
+const foreignText = Buffer.from(
+  JSON.stringify({
+    config: { mediaType: configType, digest: digestOf(Buffer.from("arm")), size: 3 },
+    layers: [],
+  }),
+);
+/** What an index of several platforms names first; the runtime does not have it. */
+export const foreignManifest = { digest: digestOf(foreignText), size: foreignText.length };
+
+/** As when the other platform's manifest was pulled as well. */
+export function putForeignManifest(fake: FakeContainerd): void {
+  fake.blobs.set(foreignManifest.digest, blobOf(foreignText));
 }
 
 /** As if its disk had been replaced. CRI knows an image again once it has a name. */

@@ -7,7 +7,7 @@ import { archiveImages, isArchived } from "../../src/archive/fetch.ts";
 import { readCatalog } from "../../src/archive/layout.ts";
 import { rejects } from "../rejects.ts";
 import { digestOf } from "../runtime/fake-containerd.ts";
-import { makeScene, putImage, wipe } from "./archive-images.ts";
+import { makeScene, putForeignManifest, putImage, wipe } from "./archive-images.ts";
 
 const test = suite("archive/fetch");
 
@@ -78,6 +78,7 @@ test("of a multi-platform image the index and this node's manifest are kept", as
   await using scene = await makeScene();
   const { fake, runtime, dir } = scene;
   const { wanted, manifest } = putImage(fake, "registry/one:1", ["layer"], "several");
+  putForeignManifest(fake);
   const report = await archiveImages(runtime, dir, [wanted], "trust");
   assert.deepEqual([report.blobs, report.warnings], [4, []]);
   const [entry] = readCatalog(dir).entries;

@@ -47,6 +47,11 @@ scene(
       before,
     );
     assert.equal(new Set(fake.committed).size, fake.committed.length);
+    const sizes = [...fake.blobs.values()].map(({ size }) => size);
+    assert.equal(
+      report.importedBytes,
+      sizes.reduce((sum, size) => sum + size, 0),
+    );
     assert.deepEqual(Object.fromEntries(fake.blobs.get(one.manifest)?.labels ?? []), {
       "containerd.io/gc.ref.content.config": one.id,
       "containerd.io/gc.ref.content.l.0": one.layers[0],

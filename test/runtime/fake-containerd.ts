@@ -34,6 +34,8 @@ export interface FakeContainerd extends AsyncDisposable {
   readonly leases: Set<string>;
   /** Digests, in the order in which they were committed. */
   readonly committed: string[];
+  /** References of writes that were given up. */
+  readonly aborted: string[];
   /** Of a blob at a time. */
   pieceBytes: number;
   /** Is awaited before each piece of a blob that is read. */
@@ -67,6 +69,7 @@ export async function fakeContainerd(path?: string): Promise<FakeContainerd> {
     snapshots: new Set(),
     leases: new Set(),
     committed: [],
+    aborted: [],
     pieceBytes: 32 << 10,
     beforePiece: async () => undefined,
     mostBytes: 0,
@@ -190,6 +193,7 @@ function answer(fake: FakeContainerd, method: string, message: Uint8Array): Uint
       fake.blobs.delete(textIn(message, 1));
       return new Uint8Array();
     case "Content/Abort":
+      fake.aborted.push(textIn(message, 1));
       return new Uint8Array();
     case "Images/Get": {
       const name = textIn(message, 1);

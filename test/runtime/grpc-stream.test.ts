@@ -64,6 +64,12 @@ const cases: readonly { name: string; answer: FakeAnswer; takes: string[]; ends:
     ends: { kind: "unreachable" },
   },
   {
+    name: "a compressed message, for which nobody has asked, is none",
+    answer: body([Buffer.concat([Buffer.from([1]), two.subarray(1)])]),
+    takes: [],
+    ends: { kind: "unreachable", problem: "its answer is not gRPC" },
+  },
+  {
     name: "a message without end is none",
     answer: body([Buffer.from([0, 255, 255, 255, 255])]),
     takes: [],
@@ -200,6 +206,7 @@ test("other bytes are not committed, and one that is there already is no trouble
     throw new RangeError("the disk is ill");
   }
   await assert.rejects(writeContent(runtime, blob, broken()), RangeError);
+  assert.deepEqual(fake.aborted, [`blackstart-${digest}`, `blackstart-${digest}`]);
   assert.equal(fake.blobs.size, 0);
   fake.blobs.set(digest, blobOf(bytes));
   await writeContent(runtime, blob, pieces("content"));
