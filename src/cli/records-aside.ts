@@ -1,5 +1,6 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { paths, under } from "../config.ts";
 import { Failure } from "../errors.ts";
 import type { KubeletFacts } from "../host/kubelet.ts";
 import { acquireLock } from "../host/lock.ts";
@@ -10,7 +11,6 @@ import type { RecordFile } from "../model/pull-record.ts";
 import { recordsInTheWay } from "../plan/pull-records.ts";
 import { listAside, type RecordDirs, recordDirs } from "../project/pull-records.ts";
 import { type Moved, putBack, setAside } from "../project/set-aside.ts";
-import { observeProjected } from "./projected.ts";
 import type { Session } from "./session.ts";
 import { count } from "./table.ts";
 
@@ -37,7 +37,7 @@ export function putEarlierBack(
   const warnings: Warning[] = [];
   const dirs = dirsOf(session, kubelet);
   const aside = listAside(dirs, warnings);
-  if (aside.length === 0 || observeProjected(session, kubelet.staticPodPath) !== undefined) {
+  if (aside.length === 0 || hasProjected(session.root)) {
     return { changes: nothing, warnings };
   }
   if (dryRun) {
@@ -175,6 +175,15 @@ function failureWarnings(failures: Moved["failures"]): readonly Warning[] {
     code: "W_PULL_RECORDS",
     message: `${failure.code}: ${failure.message}`,
   }));
+}
+
+/** True when this boot has projected pods: wherever their links are, their manifests are in this boot's memory. */
+function hasProjected(root: string): boolean {
+  try {
+    return readdirSync(under(root, paths.manifests)).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 function dirsOf({ root }: Session, { flags }: KubeletFacts): RecordDirs {
