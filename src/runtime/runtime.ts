@@ -1,6 +1,7 @@
 import { Failure } from "../errors.ts";
 import { type GrpcSocket, notFound, openGrpcSocket, type UnaryAnswer } from "./grpc.ts";
-import { type GrpcStreams, openGrpcStreams, type StreamEnd } from "./grpc-stream.ts";
+import type { StreamEnd } from "./grpc-call.ts";
+import { type GrpcStreams, openGrpcStreams } from "./grpc-stream.ts";
 
 /** A container runtime that is asked for more than one message at a time. */
 export interface Runtime extends Disposable {
