@@ -1,5 +1,5 @@
 import { describeWarning } from "../host/log.ts";
-import type { RestorePlan, Skip, Warning } from "../model/plan.ts";
+import type { RestorePlan, Skip, Warning, WarningCode } from "../model/plan.ts";
 import { count, table } from "./table.ts";
 
 /**
@@ -41,6 +41,9 @@ export function describeWarnings(warnings: readonly Warning[]): string {
     .join("");
 }
 
+/** Each pod is named that such a warning keeps from running; of others one stands for all. */
+const namingAll: readonly WarningCode[] = ["W_IMAGE_CREDENTIALS", "W_IMAGE_MISSING"];
+
 /** Pure. A line for each warning; those that differ only in the pod and its volume share one. */
 export function warningLines(warnings: readonly Warning[]): readonly string[] {
   const groups = Map.groupBy(
@@ -52,7 +55,16 @@ export function warningLines(warnings: readonly Warning[]): readonly string[] {
       return [];
     }
     const isOfPods = first.name !== undefined && others.length > 0;
-    const more = isOfPods ? ` (and ${count(others.length, "more pod")} alike)` : "";
-    return [`${describeWarning(first)}${more}`];
+    return [`${describeWarning(first)}${isOfPods ? describeOthers(first, others) : ""}`];
   });
+}
+
+function describeOthers(first: Warning, others: readonly Warning[]): string {
+  if (!namingAll.includes(first.code)) {
+    return ` (and ${count(others.length, "more pod")} alike)`;
+  }
+  const named = ({ namespace, name }: Warning) => `${namespace ?? "default"}/${name}`;
+  // A pod has one for each of its containers.
+  const names = [...new Set(others.map(named))].filter((name) => name !== named(first));
+  return names.length === 0 ? "" : ` (alike: ${names.join(", ")})`;
 }
