@@ -13,7 +13,9 @@ import {
   kubeletSettings,
   namesOf,
   readIn,
+  reconnect,
   switchEdgeOn,
+  untilGone,
   untilRun,
 } from "./image-pods.ts";
 import { insidePath } from "./machine.ts";
@@ -81,18 +83,21 @@ scenario("a captured image outlives the kubelet's collection, and only that long
   const copied = await recover(steps, edge);
   assert.equal(readIn(edge, `captured-${node.name}`, versionFile), "captured");
 
-  await step("the control plane is back, another pod is captured", async () => {
-    edge.uplink.set("whole");
+  await step("the control plane is back", async () => {
+    await reconnect(edge, copied.copies);
     for (const { link } of copied.copies) {
       rmSync(link);
     }
+    await untilGone(edge, copied.copies);
+  });
+  await step("another pod is captured", async () => {
     demandCtr(edge, ["images", "import", "--local", insidePath(makeAppImage("next"))]);
     const next = { name: "next", image: name("next"), isCheckpointed: true };
     await edge.control.apply([imagePod(node.name, next)]);
     await untilRun(edge, ["next"]);
     assert.match(succeed(node, "capture"), /generation 2 of node edge1: 1 pod/);
   });
-  await step("it is deleted too", () => deletePods(edge, ["next", `captured-${node.name}`]));
+  await step("it is deleted too", () => deletePods(edge, ["next"]));
   const last = await step("a greedy kubelet", () => restartGreedy(edge, copied.kubelet));
   await step("what no generation needs goes", () => untilLeft(edge, last, ["foreign", "next"]));
 });

@@ -3,7 +3,7 @@ import type { Daemon } from "../daemon.ts";
 import { pullSecretData } from "../registry/registry.ts";
 import type { Edge } from "./edge.ts";
 import { missedSoon } from "./edge.ts";
-import { isReady, type ProjectedPod } from "./projected.ts";
+import { isParent, isReady, type ProjectedPod } from "./projected.ts";
 import { succeed } from "./recovery.ts";
 import { impatient } from "./settled-node.ts";
 import type { Steps } from "./steps.ts";
@@ -108,6 +108,28 @@ export async function deletePods(edge: Edge, names: readonly string[]): Promise<
   await eventually(`${names.join(", ")} are gone`, deadlineMs, async () => {
     const left = (await edge.pods()).filter(({ metadata }) => names.includes(metadata.name));
     return left.length === 0 ? true : undefined;
+  });
+}
+
+/**
+ * Gives the node its control plane back and returns once each copy has a mirror: from then on the kubelet heeds that a
+ * link goes; one that has reached no API server ignores it.
+ */
+export async function reconnect(edge: Edge, copies: readonly ProjectedPod[]): Promise<void> {
+  edge.uplink.set("whole");
+  await eventually("the copies have mirrors", deadlineMs, async () => {
+    const mirrors = (await edge.pods()).filter((pod) => !isParent(pod));
+    return mirrors.length === copies.length ? true : undefined;
+  });
+}
+
+/** Returns once nothing of the copies is left, neither a container nor a mirror. */
+export async function untilGone(edge: Edge, copies: readonly ProjectedPod[]): Promise<void> {
+  const names = copies.map(({ name }) => `${name}-${edge.node.name}`);
+  await eventually("the copies go", deadlineMs, async () => {
+    const running = edge.node.containers().filter(({ pod }) => names.includes(pod));
+    const isGone = running.length === 0 && (await edge.pods()).every(isParent);
+    return isGone ? true : undefined;
   });
 }
 
