@@ -183,6 +183,24 @@ test("a malformed index is made anew", async () => {
   assert.equal(await isArchived(dir, [wanted]), true);
 });
 
+test("what a killed run has left is used or removed, and the old archive counted until then", async () => {
+  await using scene = await makeScene();
+  const { fake, runtime, dir } = scene;
+  const one = putImage(fake, "registry/one:1", ["one"]);
+  const two = putImage(fake, "registry/two:1", ["two"]);
+  await archiveImages(runtime, dir, [one.wanted], "trust");
+  const index = readFileSync(join(dir, "index.json"));
+  await archiveImages(runtime, dir, [one.wanted, two.wanted], "trust");
+  // As if it had been killed before the index was replaced, and in the middle of a blob.
+  writeFileSync(join(dir, "index.json"), index);
+  writeFileSync(join(blobsDir(dir), ".tmp-4194305-abc"), "half");
+  rmSync(blobFile(dir, two.layers[0] ?? ""));
+  assert.deepEqual(names(dir), [one.id, one.name]);
+  const report = await archiveImages(runtime, dir, [one.wanted, two.wanted], "trust");
+  assert.equal(report.copiedBytes, "two".length);
+  assert.equal(blobs(dir).length, 6);
+});
+
 test("images that do not fit leave the old archive", async () => {
   await using scene = await makeScene();
   const { fake, runtime, dir } = scene;
