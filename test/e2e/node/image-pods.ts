@@ -112,8 +112,8 @@ export async function deletePods(edge: Edge, names: readonly string[]): Promise<
 }
 
 /**
- * Gives the node its control plane back and returns once each copy has a mirror: from then on the kubelet heeds that a
- * link goes; one that has reached no API server ignores it.
+ * Gives the node its control plane back and returns once each copy has a mirror: the kubelet has reached the API server
+ * then, and ends a copy as soon as its link goes.
  */
 export async function reconnect(edge: Edge, copies: readonly ProjectedPod[]): Promise<void> {
   edge.uplink.set("whole");
