@@ -137,7 +137,7 @@ function describeVerified(
     table(rows, ""),
     newest === undefined
       ? ""
-      : `images of generation ${newest.generation}, by ${said}\n${table(images)}`,
+      : `images of generation ${newest.generation}\n${table([...images, ["runtime", said]])}`,
     describeSkips(skips),
     ...others.map(({ code, message }) => `  ${code}: ${message}\n`),
     describeWarnings(warnings),

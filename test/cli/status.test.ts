@@ -30,7 +30,10 @@ test("status is one screen for people", () => {
   assert.match(stdout, /\n +1 +\S.* ago +[\d.]+ KB +opens +blessed +3 boots left +1 pod\n/);
   assert.match(stdout, /\nprotection +at rest: none, the key \(plain file\) is beside the data/);
   assert.match(stdout, /\nnewest +generation 2 of node n1, taken /);
-  assert.match(stdout, /\n +kube-system\/web +1 volume +registry\.example\/web:1 +no digest +not known\n/);
+  assert.match(
+    stdout,
+    /\n +kube-system\/web +1 volume +registry\.example\/web:1 +no digest +not known\n/,
+  );
   assert.match(stdout, /\nruntime +does not tell of images: .*containerd\.sock/);
   assert.match(stdout, /\nprojected +nothing in \/etc\/kubernetes\/manifests\n/);
   assert.match(stdout, /\nA cold boot of this node would be restored from generation 2\.\n$/);
