@@ -137,7 +137,7 @@ function describeVerified(
     table(rows, ""),
     newest === undefined
       ? ""
-      : `images of generation ${newest.generation}\n${table([...images, ["runtime", said]])}`,
+      : `images of generation ${newest.generation}\n${table(images)}  the runtime ${said}\n`,
     describeSkips(skips),
     ...others.map(({ code, message }) => `  ${code}: ${message}\n`),
     describeWarnings(warnings),
