@@ -144,8 +144,9 @@ test("the running kubelet's command line is read, only when root is /", async ()
   ];
   const child = await standIn(words);
   try {
-    const { warnings, ...facts } = await observeKubelet("/", defaultConfig);
+    const { warnings, flags, ...facts } = await observeKubelet("/", defaultConfig);
     assert.deepEqual(warnings, []);
+    assert.equal(flags.get("kubeconfig"), "/k");
     assert.deepEqual(facts, {
       staticPodPath: "/m",
       kubeconfigPath: "/k",
