@@ -27,7 +27,8 @@ const nothing: Pinning = { pinned: 0, unpinned: 0, warnings: [] };
 /**
  * Pins the images of the newest generation and of the blessed one, and unpins what we have pinned for another.
  *
- * Bounded in time. Whatever goes wrong is a warning: a checkpoint without pins is still a checkpoint.
+ * Bounded in time, never rejects. Whatever goes wrong is a warning: a checkpoint without pins is still a checkpoint.
+ * Nothing is unpinned while one of the generations cannot be read, for its images may be among those.
  *
  * @param socket  the runtime's; absolute on this machine
  */
@@ -37,19 +38,37 @@ export async function pinImages(
   node: string,
   socket: string,
 ): Promise<Pinning> {
-  const wanted = session.config.images.pin
-    ? wantedPins(neededCheckpoints(session, ring, node))
-    : wantedPins([]);
+  const needed = session.config.images.pin
+    ? neededCheckpoints(session, ring, node)
+    : { checkpoints: [], problem: undefined };
   using runtime = openGrpcSocket(socket);
+  try {
+    return await pinNeeded(session, runtime, needed);
+  } catch (error) {
+    if (!(error instanceof Failure)) {
+      throw error;
+    }
+    return warn(`images may not be pinned: ${error.code}: ${error.message}`);
+  }
+}
+
+async function pinNeeded(
+  session: Session,
+  runtime: GrpcSocket,
+  { checkpoints, problem }: Needed,
+): Promise<Pinning> {
+  const wanted = wantedPins(checkpoints);
   const version = await runtimeVersion(runtime, deadlineMs);
   if (version === undefined) {
     return nothing; // that the runtime is silent is told where it is asked for images
   }
   switch (version.name) {
     case "containerd":
-      return await pinInContainerd(runtime, wanted);
+      return withProblem(await pinInContainerd(runtime, wanted, problem === undefined), problem);
     case "cri-o":
-      return pinInCrio(session.root, wanted);
+      return problem === undefined
+        ? pinInCrio(session.root, wanted)
+        : withProblem(nothing, problem);
     default:
       return session.config.images.pin
         ? warn(
@@ -59,27 +78,57 @@ export async function pinImages(
   }
 }
 
-/** The newest generation that opens, and the blessed one. */
-function neededCheckpoints(session: Session, ring: KeyRing, node: string): readonly Checkpoint[] {
-  const found: Checkpoint[] = [];
+/** What is to be kept for whom. */
+interface Needed {
+  /** The newest generation that opens, and the blessed one. */
+  readonly checkpoints: readonly Checkpoint[];
+  /** Why there may be another one that nobody could read. */
+  readonly problem: Failure | undefined;
+}
+
+function neededCheckpoints(session: Session, ring: KeyRing, node: string): Needed {
+  const checkpoints: Checkpoint[] = [];
   let isBlessedFound = false;
-  for (const { generation, blessed } of listGenerations(session.storeDir).generations) {
-    if (isBlessedFound || (found.length > 0 && !blessed)) {
-      continue;
-    }
+  let problem: Failure | undefined;
+  const quietly = (read: () => void) => {
     try {
-      found.push(parsed(openGeneration(session.storeDir, generation, ring, node)).checkpoint);
-      isBlessedFound = blessed;
+      read();
     } catch (error) {
       if (!(error instanceof Failure)) {
         throw error;
       }
+      problem ??= error;
     }
-  }
-  return found;
+  };
+  quietly(() => {
+    for (const { generation, blessed } of listGenerations(session.storeDir).generations) {
+      if (isBlessedFound || (checkpoints.length > 0 && !blessed)) {
+        continue;
+      }
+      quietly(() => {
+        const opened = openGeneration(session.storeDir, generation, ring, node);
+        checkpoints.push(parsed(opened).checkpoint);
+        isBlessedFound = blessed;
+      });
+    }
+  });
+  return { checkpoints, problem };
 }
 
-async function pinInContainerd(runtime: GrpcSocket, wanted: WantedPins): Promise<Pinning> {
+function withProblem(pinning: Pinning, problem: Failure | undefined): Pinning {
+  // Before the first capture there is nothing to pin, and nothing to tell.
+  if (problem === undefined || problem.code === "E_NO_STORE") {
+    return pinning;
+  }
+  const message = `nothing is unpinned, for a generation cannot be read: ${problem.code}: ${problem.message}`;
+  return { ...pinning, warnings: [...pinning.warnings, ...warn(message).warnings] };
+}
+
+async function pinInContainerd(
+  runtime: GrpcSocket,
+  wanted: WantedPins,
+  unpins: boolean,
+): Promise<Pinning> {
   const ours = await pinnedByUs(runtime, deadlineMs);
   if (ours === undefined) {
     return warn(
@@ -88,7 +137,9 @@ async function pinInContainerd(runtime: GrpcSocket, wanted: WantedPins): Promise
   }
   const results = await Promise.all([
     ...wanted.ids.map((id) => pinImage(runtime, id, deadlineMs)),
-    ...unwantedPins(wanted, ours).map((name) => unpinImage(runtime, name, deadlineMs)),
+    ...(unpins ? unwantedPins(wanted, ours) : []).map((name) =>
+      unpinImage(runtime, name, deadlineMs),
+    ),
   ]);
   const failed = results.flatMap((result) => (result.kind === "failed" ? [result.problem] : []));
   const pinned = results.filter(({ kind }) => kind === "pinned").length;

@@ -18,7 +18,7 @@ export type PinResult =
   | { readonly kind: "failed"; readonly problem: string };
 
 /**
- * Pins an image, under each of the names that containerd has it by.
+ * Pins an image under one of the names that containerd has it by.
  *
  * An image that another has pinned stays as it is.
  *

@@ -1,4 +1,5 @@
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { Failure } from "../errors.ts";
 import { type GrpcSocket, notFound } from "./grpc.ts";
 
 /**
@@ -91,24 +92,41 @@ type Fields = ReadonlyMap<number, readonly (Uint8Array | number | bigint)[]>;
 /**
  * The fields of a message by number: bytes of the length-delimited, numbers of the varints; others are passed over.
  *
- * @throws {RangeError} only when the message is cut off
+ * @throws {Failure} E_RUNTIME only when it is no message, or is cut off
  */
 export function readFields(bytes: Uint8Array): Fields {
   const fields = new Map<number, (Uint8Array | number | bigint)[]>();
   const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [field, type] = reader.tag();
-    const values = fields.get(field) ?? [];
-    fields.set(field, values);
-    if (type === WireType.LengthDelimited) {
-      values.push(reader.bytes());
-    } else if (type === WireType.Varint) {
-      values.push(BigInt(reader.uint64()));
-    } else {
-      reader.skip(type, field);
+  try {
+    while (reader.pos < reader.len) {
+      const [field, type] = reader.tag();
+      const values = fields.get(field) ?? [];
+      fields.set(field, values);
+      if (type === WireType.LengthDelimited) {
+        values.push(reader.bytes());
+      } else if (type === WireType.Varint) {
+        values.push(BigInt(reader.uint64()));
+      } else {
+        reader.skip(type, field);
+      }
     }
+  } catch (error) {
+    throw unreadable(error);
   }
   return fields;
+}
+
+/** Pure. The failure of reading a message: the library's own errors are of several kinds. */
+export function unreadable(cause: unknown): Failure {
+  return new Failure(
+    "E_RUNTIME",
+    {
+      what: "an answer of the container runtime cannot be read",
+      found: cause instanceof Error ? cause.message : "it is no message",
+      next: "See whether it runs (`systemctl status containerd`)",
+    },
+    { cause },
+  );
 }
 
 /** The text of a field; the last counts, and one that is missing is empty. */

@@ -1,5 +1,5 @@
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { readFields, textAt } from "./cri.ts";
+import { readFields, textAt, unreadable } from "./cri.ts";
 
 /** A field of a message that is sent: by its value's type, text, bytes, a varint, or a map of texts. */
 export type Field = readonly [
@@ -26,45 +26,49 @@ export function encodeMessage(...fields: readonly Field[]): Uint8Array {
   return writer.finish();
 }
 
-/** Pure. The last message of a field, undefined for none. @throws {RangeError} only when it is cut off */
+/** Pure. The last message of a field, undefined for none. @throws {Failure} E_RUNTIME only when it is cut off */
 export function messageAt(bytes: Uint8Array, field: number): Uint8Array | undefined {
   const value = readFields(bytes).get(field)?.at(-1);
   return value instanceof Uint8Array ? value : undefined;
 }
 
-/** Pure. Every message of a repeated field. @throws {RangeError} only when it is cut off */
+/** Pure. Every message of a repeated field. @throws {Failure} E_RUNTIME only when it is cut off */
 export function messagesAt(bytes: Uint8Array, field: number): readonly Uint8Array[] {
   return (readFields(bytes).get(field) ?? []).filter((value) => value instanceof Uint8Array);
 }
 
-/** Pure. The text of a field; one that is missing is empty. @throws {RangeError} only when it is cut off */
+/** Pure. The text of a field; one that is missing is empty. @throws {Failure} E_RUNTIME only when it is cut off */
 export function textIn(bytes: Uint8Array, field: number): string {
   return textAt(readFields(bytes), field);
 }
 
-/** Pure. The number of a field; one that is missing is 0. @throws {RangeError} only when it is cut off */
+/** Pure. The number of a field; one that is missing is 0. @throws {Failure} E_RUNTIME only when it is cut off */
 export function numberIn(bytes: Uint8Array, field: number): number {
   return Number(readFields(bytes).get(field)?.at(-1) ?? 0);
 }
 
-/** Pure. A map of texts. @throws {RangeError} only when it is cut off */
+/** Pure. A map of texts. @throws {Failure} E_RUNTIME only when it is cut off */
 export function mapIn(bytes: Uint8Array, field: number): ReadonlyMap<string, string> {
   return new Map(
     messagesAt(bytes, field).map((entry) => [textIn(entry, 1), textIn(entry, 2)] as const),
   );
 }
 
-/** Pure. The bytes of a field, without copying them. @throws {RangeError} only when it is cut off */
+/** Pure. The bytes of a field, without copying them. @throws {Failure} E_RUNTIME only when it is cut off */
 export function bytesIn(bytes: Uint8Array, field: number): Uint8Array {
   const reader = new BinaryReader(bytes);
   let found: Uint8Array = new Uint8Array();
-  while (reader.pos < reader.len) {
-    const [number, type] = reader.tag();
-    if (number === field && type === WireType.LengthDelimited) {
-      found = reader.bytes();
-    } else {
-      reader.skip(type, number);
+  try {
+    while (reader.pos < reader.len) {
+      const [number, type] = reader.tag();
+      if (number === field && type === WireType.LengthDelimited) {
+        found = reader.bytes();
+      } else {
+        reader.skip(type, number);
+      }
     }
+  } catch (error) {
+    throw unreadable(error);
   }
   return found;
 }
