@@ -30,16 +30,14 @@ export const alreadyExists = 6;
 export function openRuntime(path: string, signal: AbortSignal): Runtime {
   const socket = openGrpcSocket(path);
   const streams = openGrpcStreams(path);
-  return {
-    path,
-    socket,
-    streams,
-    signal,
-    [Symbol.dispose]: () => {
-      socket[Symbol.dispose]();
-      streams[Symbol.dispose]();
-    },
+  const close = () => {
+    signal.removeEventListener("abort", close);
+    socket[Symbol.dispose]();
+    streams[Symbol.dispose]();
   };
+  // A question that waits for its answer would otherwise wait on.
+  signal.addEventListener("abort", close);
+  return { path, socket, streams, signal, [Symbol.dispose]: close };
 }
 
 /**

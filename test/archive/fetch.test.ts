@@ -1,12 +1,23 @@
 import assert from "node:assert/strict";
-import { chmodSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import { blobFile, blobsDir } from "../../src/archive/blob.ts";
 import { archiveImages, isArchived } from "../../src/archive/fetch.ts";
 import { readCatalog } from "../../src/archive/layout.ts";
+import { contentInfo } from "../../src/runtime/content.ts";
+import { answerMs, openRuntime } from "../../src/runtime/runtime.ts";
 import { rejects } from "../rejects.ts";
 import { digestOf } from "../runtime/fake-containerd.ts";
+import { fakeRuntime } from "../runtime/fake-runtime.ts";
 import { makeScene, putForeignManifest, putImage, wipe } from "./archive-images.ts";
 
 const test = suite("archive/fetch");
@@ -246,6 +257,39 @@ test("a copy that is stopped leaves the old archive and no half a blob", async (
     blobs(dir).filter((name) => name.startsWith(".")),
     [],
   );
+});
+
+test("an archive that others may write to is neither read nor made", async () => {
+  await using scene = await makeScene();
+  const { fake, runtime, dir } = scene;
+  const { wanted } = putImage(fake, "registry/one:1", ["layer"]);
+  await archiveImages(runtime, dir, [wanted], "trust");
+  for (const mode of [0o777, 0o720, 0o1702]) {
+    chmodSync(dir, mode);
+    await rejects(async () => void readCatalog(dir), "E_PERMS");
+    await rejects(() => archiveImages(runtime, dir, [wanted], "trust"), "E_PERMS");
+  }
+  chmodSync(dir, 0o755);
+  assert.equal(await isArchived(dir, [wanted]), true);
+});
+
+test("a blob that nothing needs and nobody can remove is a failure with a code", async () => {
+  await using scene = await makeScene();
+  const { runtime, dir } = scene;
+  await archiveImages(runtime, dir, [], "trust");
+  mkdirSync(join(blobsDir(dir), "0".repeat(64)));
+  await rejects(() => archiveImages(runtime, dir, [], "trust"), "E_IO");
+});
+
+test("a signal ends a question that waits for its answer", async () => {
+  await using silent = await fakeRuntime(() => () => undefined);
+  const stop = new AbortController();
+  using runtime = openRuntime(silent.path, stop.signal);
+  const asked = contentInfo(runtime, "sha256:none");
+  setTimeout(() => stop.abort(), 50);
+  const beganMs = performance.now();
+  await assert.rejects(asked, { name: "AbortError" });
+  assert.ok(performance.now() - beganMs < answerMs / 2);
 });
 
 test.run();
