@@ -202,16 +202,19 @@ systemdUnits("both ways to capture may do the same", () => {
   assert.equal(once, resident);
 });
 
-systemdUnits("capture has no capability and writes to the store and its lock only", () => {
-  for (const unit of captures) {
-    assert.deepEqual(words(unit, "CapabilityBoundingSet"), [""], unit);
-    assert.deepEqual(
-      words(unit, "ReadWritePaths"),
-      ["-/run/blackstart", "-/var/lib/blackstart"],
-      unit,
-    );
-  }
-});
+systemdUnits(
+  "capture has no capability and writes to the store, its lock and a list of pinned images only",
+  () => {
+    for (const unit of captures) {
+      assert.deepEqual(words(unit, "CapabilityBoundingSet"), [""], unit);
+      assert.deepEqual(
+        words(unit, "ReadWritePaths"),
+        ["-/run/blackstart", "-/var/lib/blackstart", "-/etc/crio/crio.conf.d"],
+        unit,
+      );
+    }
+  },
+);
 
 systemdUnits("capture that is over tries again for ever, but for a wrong command line", () => {
   assert.deepEqual(words("blackstart-capture.service", "Restart"), ["on-failure"]);
