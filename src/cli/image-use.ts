@@ -49,7 +49,7 @@ export async function judgeImageUse(
   const isInTheWay = (_: RecordFile) => config.images.pullRecords === "keep";
   const warningsFor: ImageUses["warningsFor"] = (inTheWay) => [
     ...records.warnings,
-    ...warnOfCredentials(judged, inTheWay),
+    ...warnOfCredentials(judged, inTheWay, config.images.pullRecords),
   ];
   return {
     pods: judged,

@@ -1,3 +1,4 @@
+import type { Config } from "../config.ts";
 import { canonicalName, canonicalRepository, repositoryOf } from "../model/image-name.ts";
 import type { PlannedImage, PodPlan, Warning } from "../model/plan.ts";
 import {
@@ -80,10 +81,12 @@ export function recordsOfInterest(
  * Pure. What a static copy may not use, one warning for each pod.
  *
  * @param isInTheWay  of a record: whether it stays in the kubelet's sight
+ * @param pullRecords  of the configuration: what is set already is no way out
  */
 export function warnOfCredentials(
   pods: readonly JudgedPod[],
   isInTheWay: (record: RecordFile) => boolean,
+  pullRecords: Config["images"]["pullRecords"],
 ): readonly Warning[] {
   return pods.flatMap(({ namespace, name, images }) => {
     const refused = images.filter(({ use }) => use.kind === "refused");
@@ -93,7 +96,7 @@ export function warnOfCredentials(
       return [];
     }
     const names = [...new Set([...refused, ...held].map(({ image }) => image.name))];
-    const message = `${names.join(", ")} cannot be used without the registry: ${describeUse(hit.use)}. ${waysOut(hit.use)}`;
+    const message = `${names.join(", ")} cannot be used without the registry: ${describeUse(hit.use)}. ${waysOut(hit.use, pullRecords)}`;
     return [{ code: "W_IMAGE_CREDENTIALS", namespace, name, message } as const];
   });
 }
@@ -110,12 +113,12 @@ export function describeUse(use: ImageUse): string {
   }
 }
 
-function waysOut({ kind }: ImageUse): string {
+function waysOut({ kind }: ImageUse, pullRecords: Config["images"]["pullRecords"]): string {
   const policy =
     "let the kubelet's imagePullCredentialsVerificationPolicy be NeverVerify, or NeverVerifyAllowlistedImages with the repository in preloadedImagesVerificationAllowlist";
   const pull =
     "pull the image with credentials of the node itself, so that its record says nodePodsAccessible";
-  return kind === "records"
+  return kind === "records" && pullRecords === "keep"
     ? `Set \`images: {pullRecords: set-aside}\`; or ${policy}; or ${pull}`
     : `${policy[0]?.toUpperCase()}${policy.slice(1)}; or ${pull}`;
 }

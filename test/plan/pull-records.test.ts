@@ -210,18 +210,24 @@ test("a pod is warned of once, and only for records that stay", () => {
   const two = { ...podOf(known), images: [known, { ...known, place: "initContainers/i" }] };
   const check = checkOf("NeverVerifyPreloadedImages", []);
   const judged = judgeImages([two], { kept: records, aside: [] }, check);
-  const warnings = warnOfCredentials(judged, () => true);
+  const warnings = warnOfCredentials(judged, () => true, "keep");
   assert.deepEqual(
     warnings.map(({ code, namespace, name: pod }) => [code, namespace, pod]),
     [["W_IMAGE_CREDENTIALS", "a", "web"]],
   );
   assert.match(warnings[0]?.message ?? "", /app:1 cannot be used .*set-aside.*NeverVerify/);
   assert.deepEqual(
-    warnOfCredentials(judged, () => false),
+    warnOfCredentials(judged, () => false, "keep"),
     [],
   );
+  // One that could not be set aside.
+  const [left] = warnOfCredentials(judged, () => true, "set-aside");
+  assert.doesNotMatch(left?.message ?? "set-aside", /set-aside/);
   const refused = judgeImages([two], { kept: records, aside: [] }, checkOf("AlwaysVerify", []));
-  assert.match(warnOfCredentials(refused, () => false)[0]?.message ?? "", /AlwaysVerify/);
+  assert.match(
+    warnOfCredentials(refused, () => false, "set-aside")[0]?.message ?? "",
+    /AlwaysVerify/,
+  );
 });
 
 test("only the files of its own images matter, all of them where an id is missing", () => {
