@@ -57,6 +57,8 @@ export async function makeUplink(node: Node, dir: string, serverPort: number): P
       // Known by its being there: each boot makes a new cable, in the node's own namespace.
       const isNew = run(node.machine().pid, ["link", "show", inner]).status === 0;
       if (isNew) {
+        // That of the boot before goes with its namespace, but not at once.
+        run(far.pid, ["link", "delete", inner]);
         succeed(node.machine().pid, ["link", "set", inner, "netns", `${far.pid}`]);
       }
       succeed(far.pid, ["address", "flush", "dev", inner]);
