@@ -122,7 +122,7 @@ export const commands: readonly Command[] = [
     words: ["status"],
     summary: "Show the store, what is projected now, and how well it is protected",
     description: [
-      "One screen: the generations with their age, whether each opens, the pods in the newest and those left out with the reason, how the key is protected at rest, and what is projected now.",
+      "One screen: the generations with their age, whether each opens, the pods in the newest with their images (there, pinned, usable by a copy or why not) and those left out with the reason, how the key is protected at rest, and what is projected now.",
     ],
     options: { ...globalOptions, output: outputOption },
     examples: [
@@ -139,7 +139,7 @@ export const commands: readonly Command[] = [
     words: ["verify"],
     summary: "Open every generation and check it again; change nothing",
     description: [
-      "Opens each generation with this node's key, checks every object in it and plans its restore. Says for each whether it is intact.",
+      "Opens each generation with this node's key, checks every object in it and plans its restore. Says for each whether it is intact, and what a cold boot would find of the newest one's images.",
     ],
     options: { ...globalOptions, output: outputOption },
     examples: [

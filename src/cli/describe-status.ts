@@ -22,6 +22,7 @@ export interface StatusData {
   readonly protection: string;
   readonly pods: readonly ReportedPod[];
   readonly runtime: { readonly says: string } | null;
+  readonly archive: { readonly dir: string; readonly images: number } | null;
   readonly unprojectable: Parameters<typeof describeSkips>[0];
   readonly offWindow: { readonly says: string } | null;
   readonly projected: ProjectedPods;
@@ -64,6 +65,9 @@ export function describeStatus(
       : `newest      generation ${newest.generation} of node ${newest.checkpoint.metadata.node}, taken ${newest.age}\n`,
     table(pods, "            "),
     data.runtime === null ? "" : `runtime     ${data.runtime.says}\n`,
+    data.archive === null
+      ? ""
+      : `archive     ${count(data.archive.images, "image")} in ${data.archive.dir}\n`,
     data.offWindow === null ? "" : `off-window  ${data.offWindow.says}\n`,
     describeSkips(data.unprojectable),
     projected.pods.length === 0

@@ -1,4 +1,5 @@
 import { importImages } from "../archive/import.ts";
+import { readCatalog } from "../archive/layout.ts";
 import { under } from "../config.ts";
 import { Exit, type ExitStatus, Failure } from "../errors.ts";
 import { log, logWarning } from "../host/log.ts";
@@ -62,6 +63,12 @@ export async function imagesImport(options: ImagesOptions): Promise<ExitStatus> 
     return say(options, { archive: "off" }, Exit.ok);
   }
   const { archive } = session.config.images;
+  // First, for the kubelet waits for this unit, and it may be waiting for containerd in vain.
+  if (readCatalog(under(session.root, archive)).entries.length === 0) {
+    const message = `the archive ${archive} holds no image: if it is on a file system of its own, see whether that is mounted; else \`blackstart images archive\` makes it`;
+    logWarning({ code: "W_IMAGE_ARCHIVE", message });
+    return say(options, { archive, imported: [], present: [], failed: [] }, Exit.ok);
+  }
   const { signal } = new AbortController();
   using runtime = await openContainerd(session.root, runtimePatienceMs, signal);
   const report = await importImages(runtime, under(session.root, archive));

@@ -10,6 +10,7 @@ import {
   type StoreReading,
 } from "../store/store.ts";
 import { describeStatus } from "./describe-status.ts";
+import { observeImageKeeping } from "./image-keeping.ts";
 import { askForImages, describeRuntime, type RuntimeReport, reportImages } from "./image-report.ts";
 import { judgeImageUse } from "./image-use.ts";
 import { type Inspected, inspectGeneration } from "./inspect.ts";
@@ -56,6 +57,7 @@ export async function status(options: StatusOptions): Promise<ExitStatus> {
     newest?.checkpoint.metadata.kubelet?.version,
     planned,
   );
+  const keeping = observeImageKeeping(session, node.kubelet.flags.get("root-dir"));
   const warnings: readonly Warning[] = [
     ...(key instanceof Failure ? [] : key.warnings),
     ...(reading?.warnings ?? (listing instanceof Failure ? [] : listing.warnings)),
@@ -63,6 +65,7 @@ export async function status(options: StatusOptions): Promise<ExitStatus> {
     ...node.warnings,
     ...(newest?.plan.warnings ?? []),
     ...uses.warnings,
+    ...keeping.warnings,
   ];
   const protection = describeProtection(session.root);
   const now = new Date();
@@ -83,6 +86,8 @@ export async function status(options: StatusOptions): Promise<ExitStatus> {
     node: newest?.checkpoint.metadata.node ?? null,
     pods: runtime === undefined ? [] : reportImages(planned, runtime.findings, uses.use),
     runtime: runtime === undefined ? null : describeAsked(runtime, session.config.images.pin),
+    recordsAside: keeping.recordsAside,
+    archive: keeping.archive,
     unprojectable: [...(newest?.checkpoint.unprojectable ?? []), ...(newest?.plan.skipped ?? [])],
     offWindow:
       expiry === undefined

@@ -1,4 +1,12 @@
-import { closeSync, constants, fsyncSync, lstatSync, openSync, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  type Stats,
+  statSync,
+} from "node:fs";
 import { Failure, isSystemError } from "../errors.ts";
 import { publishFile, removeFile, replaceFile, syncDirectory } from "../host/atomic-file.ts";
 import { ensureDurableDirectory } from "../host/directory.ts";
@@ -44,17 +52,36 @@ export function setAside(dirs: RecordDirs, records: readonly RecordFile[]): Move
       isMade = true;
     }
     replaceFile(dirs.aside, asideName(record), own.bytes, own.stats.mode & 0o777); // (2) (3) (4)
-    const { ino, mtimeMs, size } = lstatSync(from);
-    if (ino !== own.stats.ino || mtimeMs !== own.stats.mtimeMs || size !== own.stats.size) {
-      throw new Failure("E_RACE", {
-        what: "a pull record cannot be set aside",
-        where: from,
-        found: "the kubelet has written it at this moment",
-        next: "Stop the kubelet, run the command again, and start it",
-      });
+    try {
+      refuseChanged(from, own.stats);
+      removeFile(from); // (5)
+    } catch (error) {
+      leaveAlone(dirs, record);
+      throw error;
     }
-    removeFile(from); // (5)
     return true;
+  });
+}
+
+function refuseChanged(from: string, before: Stats): void {
+  const { ino, mtimeMs, size } = lstatSync(from);
+  if (ino !== before.ino || mtimeMs !== before.mtimeMs || size !== before.size) {
+    throw new Failure("E_RACE", {
+      what: "a pull record cannot be set aside",
+      where: from,
+      found: "the kubelet has written it at this moment",
+      next: "Stop the kubelet, run the command again, and start it",
+    });
+  }
+}
+
+/** The copy of a record that stays where it is goes again, so that it is in one place. */
+function leaveAlone(dirs: RecordDirs, record: RecordFile): void {
+  attempt(() => {
+    if (lstatSync(keptFile(dirs, record), { throwIfNoEntry: false }) !== undefined) {
+      removeFile(asideFile(dirs, record));
+      syncDirectory(dirs.aside);
+    }
   });
 }
 

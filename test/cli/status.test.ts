@@ -57,6 +57,8 @@ test("status -o json and -o yaml have the same, and what is projected", () => {
     "node",
     "pods",
     "runtime",
+    "recordsAside",
+    "archive",
     "unprojectable",
     "offWindow",
     "projected",

@@ -165,6 +165,13 @@ scene("images archive and images import, by hand", async (it) => {
   assert.equal(JSON.parse(partial.stdout).failed.length, 2);
 });
 
+scene("an archive that holds nothing is told of, and containerd is not waited for", async (it) => {
+  it.fake.name = "silent";
+  const { stderr, ms } = await run(it.node, 0, "images", "import");
+  assert.match(stderr, /W_IMAGE_ARCHIVE: the archive \S+ holds no image.*mounted/);
+  assert.ok(ms < 10_000);
+});
+
 scene("where the archive is off nothing is done, and nobody is asked", async (it) => {
   writeFileSync(it.node.at("etc/blackstart/config.yaml"), "swap: allow\n");
   it.fake.name = "silent";

@@ -155,10 +155,7 @@ export const mutants: readonly Mutant[] = [
     file: "src/project/set-aside.ts",
     edits: [
       ["    if (!isMade) {", "    removeFile(from);\n$&"],
-      [
-        "    const { ino, mtimeMs, size } = lstatSync(from);",
-        "    const { ino, mtimeMs, size } = own.stats;",
-      ],
+      ["      refuseChanged(from, own.stats);\n", ""],
     ],
   },
   {
