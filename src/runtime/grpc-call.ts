@@ -1,5 +1,6 @@
 import { type ClientHttp2Stream, constants } from "node:http2";
 import type { UnaryAnswer, UnaryCall } from "./grpc.ts";
+import { headerText, problemOf, refusalOf } from "./grpc-words.ts";
 
 /** How a stream of messages ended. `refused` and `unreachable` as in `UnaryAnswer`. */
 export type StreamEnd =
@@ -41,8 +42,8 @@ export class GrpcCall implements Disposable {
     this.#broken = broken;
     this.#signal = signal;
     const read = (headers: Readonly<Record<string, unknown>>) => {
-      this.#status = textOf(headers["grpc-status"]) ?? this.#status;
-      this.#words = textOf(headers["grpc-message"]) ?? this.#words;
+      this.#status = headerText(headers["grpc-status"]) ?? this.#status;
+      this.#words = headerText(headers["grpc-message"]) ?? this.#words;
     };
     // A refusal comes without a body, and then its status among the first headers.
     http.once("response", read);
@@ -114,7 +115,7 @@ export class GrpcCall implements Disposable {
       return { kind: "unreachable", problem };
     }
     if (this.#status !== "0") {
-      const problem = decode(this.#words) || "it gives no reason";
+      const problem = refusalOf(this.#words);
       return { kind: "refused", status: Number(this.#status), problem };
     }
     return this.#buffer.length === 0
@@ -127,35 +128,5 @@ export class GrpcCall implements Disposable {
   #giveUp(problem: string): void {
     this.#givenUp ??= problem;
     this.#http.destroy();
-  }
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === "string" ? value : undefined;
-}
-
-/** The message of a status is percent-encoded. */
-function decode(words: string): string {
-  try {
-    return decodeURIComponent(words);
-  } catch {
-    return words;
-  }
-}
-
-/** Pure. Why a connection or a call was lost, in words. */
-export function problemOf(error: Error): string {
-  const code: unknown = Reflect.get(error, "code");
-  switch (code) {
-    case "ENOENT":
-      return "there is no such socket";
-    case "ECONNREFUSED":
-      return "nobody listens there";
-    case "EACCES":
-      return "permission denied";
-    case "ERR_STREAM_PREMATURE_CLOSE":
-      return "it has closed the connection";
-    default:
-      return typeof code === "string" ? code : error.message;
   }
 }

@@ -1,13 +1,8 @@
 import { connect as connectHttp2 } from "node:http2";
 import { connect as connectSocket } from "node:net";
 import type { UnaryAnswer, UnaryCall } from "./grpc.ts";
-import {
-  GrpcCall,
-  type Patience,
-  problemOf,
-  type StreamCall,
-  type StreamEnd,
-} from "./grpc-call.ts";
+import { GrpcCall, type Patience, type StreamCall, type StreamEnd } from "./grpc-call.ts";
+import { problemOf } from "./grpc-words.ts";
 
 /**
  * A server on a Unix socket, for calls of many messages. At most a message and HTTP/2's window are in memory,

@@ -1,5 +1,6 @@
 import { connect as connectHttp2, constants } from "node:http2";
 import { connect as connectSocket } from "node:net";
+import { headerText, problemOf, refusalOf } from "./grpc-words.ts";
 
 /** One call of a gRPC service that takes one message and answers one. */
 export interface UnaryCall {
@@ -27,7 +28,6 @@ export interface GrpcSocket extends Disposable {
 }
 
 export const notFound = 5;
-export const unimplemented = 12;
 
 /** Longer answers are no answer: the largest one that is asked for tells of one node's images. */
 const longestBytes = 16 << 20;
@@ -90,8 +90,8 @@ export function openGrpcSocket(path: string): GrpcSocket {
       let status: string | undefined;
       let words: string | undefined;
       const read = (headers: Readonly<Record<string, unknown>>) => {
-        status = textOf(headers["grpc-status"]) ?? status;
-        words = textOf(headers["grpc-message"]) ?? words;
+        status = headerText(headers["grpc-status"]) ?? status;
+        words = headerText(headers["grpc-message"]) ?? words;
       };
       // An error comes without a body, and then its status among the first headers.
       stream.once("response", read);
@@ -121,7 +121,7 @@ function judge(status: string | undefined, words: string | undefined, body: Buff
     return { kind: "unreachable", problem: "its answer is not gRPC" };
   }
   if (status !== "0") {
-    const problem = decode(words ?? "") || "it gives no reason";
+    const problem = refusalOf(words ?? "");
     return { kind: "refused", status: Number(status), problem };
   }
   const message = unframe(body);
@@ -140,35 +140,4 @@ function frame(message: Uint8Array): Buffer {
 function unframe(body: Buffer): Uint8Array | undefined {
   const isWhole = body.length >= 5 && body[0] === 0 && body.readUInt32BE(1) === body.length - 5;
   return isWhole ? body.subarray(5) : undefined;
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === "string" ? value : undefined;
-}
-
-/** The message of a status is percent-encoded. */
-function decode(words: string): string {
-  try {
-    return decodeURIComponent(words);
-  } catch {
-    return words;
-  }
-}
-
-function problemOf(error: Error): string {
-  const code: unknown = Reflect.get(error, "code");
-  // A call that waits for its connection is only told that it is off; why is the cause.
-  if (code === "ERR_HTTP2_STREAM_CANCEL" && error.cause instanceof Error) {
-    return problemOf(error.cause);
-  }
-  switch (code) {
-    case "ENOENT":
-      return "there is no such socket";
-    case "ECONNREFUSED":
-      return "nobody listens there";
-    case "EACCES":
-      return "permission denied";
-    default:
-      return typeof code === "string" ? code : error.message;
-  }
 }
