@@ -2,7 +2,6 @@ import { under } from "../config.ts";
 import { log, logWarning } from "../host/log.ts";
 import { runtimeSocket } from "../host/runtime-socket.ts";
 import type { Clock } from "../kube/clock.ts";
-import type { Warning } from "../model/plan.ts";
 import type { KeyRing } from "../model/store-key.ts";
 import type { Pinning } from "./pin-images.ts";
 import type { Session } from "./session.ts";
@@ -41,17 +40,18 @@ export class LivePins {
     if (now < this.#dueMs && this.#dueMs <= now + recheckMs) {
       return;
     }
-    const { warnings } = await this.pin();
-    this.#dueMs = this.#clock.now() + (warnings.length === 0 ? recheckMs : retryMs);
+    const { warnings, isSilent } = await this.pin();
+    const isDone = warnings.length === 0 && !isSilent;
+    this.#dueMs = this.#clock.now() + (isDone ? recheckMs : retryMs);
     warnings.filter(({ message }) => !this.#said.includes(message)).forEach(logWarning);
     this.#said = warnings.map(({ message }) => message);
   }
 
   /** Pins and unpins now. A runtime that is silent is told of where it is asked for images. */
-  async pin(): Promise<{ readonly warnings: readonly Warning[] }> {
+  async pin(): Promise<Pick<Pinning, "isSilent" | "warnings">> {
     const found = await runtimeSocket(this.#session.root);
     if (found.kind === "none") {
-      return { warnings: [] };
+      return { isSilent: true, warnings: [] };
     }
     // Not for whoever captures from files.
     const { pinImages } = await import("./pin-images.ts");

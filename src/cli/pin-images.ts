@@ -18,11 +18,13 @@ export interface Pinning {
   /** Kept from garbage collection now, and not before. */
   readonly pinned: number;
   readonly unpinned: number;
+  /** The runtime did not answer, so that nothing is known. */
+  readonly isSilent: boolean;
   readonly warnings: readonly Warning[];
 }
 
 const deadlineMs = 2_000;
-const nothing: Pinning = { pinned: 0, unpinned: 0, warnings: [] };
+const nothing: Pinning = { pinned: 0, unpinned: 0, isSilent: false, warnings: [] };
 
 /**
  * Pins the images of the newest generation and of the blessed one, and unpins what we have pinned for another.
@@ -60,7 +62,7 @@ async function pinNeeded(
   const wanted = wantedPins(checkpoints);
   const version = await runtimeVersion(runtime, deadlineMs);
   if (version === undefined) {
-    return nothing; // that the runtime is silent is told where it is asked for images
+    return { ...nothing, isSilent: true }; // which is told where it is asked for images
   }
   switch (version.name) {
     case "containerd":
@@ -145,6 +147,7 @@ async function pinInContainerd(
   const pinned = results.filter(({ kind }) => kind === "pinned").length;
   const kept = wanted.ids.filter((id) => ours.includes(id)).length;
   return {
+    ...nothing,
     pinned: Math.max(0, pinned - kept),
     unpinned: results.filter(({ kind }) => kind === "unpinned").length,
     warnings:
