@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { suite } from "uvu";
+import type { Json } from "../api.ts";
 import { type ContainerView, viewContainer } from "./container-view.ts";
 import type { RunningContainer } from "./containers.ts";
 import { namespace } from "./fidelity-pod.ts";
@@ -8,7 +9,7 @@ import type { Node } from "./node.ts";
 import { isParent, isReady } from "./projected.ts";
 import { cutPower, handAllBack, recover, succeed, switchOn } from "./recovery.ts";
 import { lackingForNode } from "./requirements.ts";
-import { makeSettledNode } from "./settled-node.ts";
+import { impatient, makeSettledNode } from "./settled-node.ts";
 import { startSteps } from "./steps.ts";
 import { eventually } from "./wait.ts";
 
@@ -66,9 +67,15 @@ scenario("a restored container sees what it saw as a pod of the API", async () =
   const { node, cluster } = await makeSettledNode(steps);
   await using _ = node;
   await switchOn(steps, node);
-  const { copies } = await recover(steps, node, cluster);
+  const { copies, kubelet } = await recover(steps, node, cluster);
   await handAllBack(steps, node, cluster, copies);
-  await step("create the workloads", () => cluster.apply(fidelityObjects(node.name)));
+  // A kubelet gives a container the Services that it has heard of, and after its apiserver went it hears late; nothing
+  // in the API tells. One that starts anew hears of all first.
+  const [services, workloads] = bySeniority(fidelityObjects(node.name));
+  await step("create the Services", () => cluster.apply(services));
+  await step("stop the kubelet", () => kubelet.stop("SIGTERM"));
+  await step("kubelet", () => node.startKubelet(impatient));
+  await step("create the workloads", () => cluster.apply(workloads));
   await step("they are Ready", () =>
     eventually("the workloads are Ready", 180_000, async () => {
       const ours = (await cluster.pods()).filter(
@@ -137,6 +144,12 @@ function differencesOf(container: string, before: ContainerView, after: Containe
     );
     return [{ container, name, was, is, why: reason?.why }];
   });
+}
+
+/** What must be known before the pods start, and the rest. */
+function bySeniority(objects: readonly Json[]): readonly [readonly Json[], readonly Json[]] {
+  const isFirst = ({ kind }: Json) => kind === "Namespace" || kind === "Service";
+  return [objects.filter(isFirst), objects.filter((one) => !isFirst(one))];
 }
 
 fidelity.run();

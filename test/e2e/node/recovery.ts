@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Daemon } from "../daemon.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Node } from "./node.ts";
 import {
@@ -16,6 +17,7 @@ export interface Recovery {
   /** Everything that `restore` printed. */
   readonly said: string;
   readonly copies: readonly ProjectedPod[];
+  readonly kubelet: Daemon;
   readonly restoreMs: number;
   /** From the kubelet's start. */
   readonly readyzMs: number;
@@ -49,13 +51,14 @@ export async function recover(
   const said = await step(words.join(" "), () => succeed(node, ...words));
   const kubeletMs = performance.now();
   const copies = projectedPods(node);
-  await step("kubelet", () => node.startKubelet(impatient));
+  const kubelet = await step("kubelet", () => node.startKubelet(impatient));
   await step("/readyz", () => cluster.waitUntilReady(deadlineMs));
   const readyMs = performance.now();
   await step("all projected pods", () => waitUntilProjectedRun(node, copies, deadlineMs));
   return {
     said,
     copies,
+    kubelet,
     restoreMs: kubeletMs - startedMs,
     readyzMs: readyMs - kubeletMs,
     allMs: performance.now() - kubeletMs,
